@@ -497,7 +497,7 @@ def _cause_of_shape(analytic: Array, numeric: Array) -> str:
         axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(wanted) if analytic.shape[extra + i] != n)
         summed = analytic.sum(axis=axes)
         if summed.size == numeric.size and _alike(summed.reshape(wanted), numeric):
-            return f": the sum over the broadcast {'axis' if len(axes) == 1 else 'axes'} " \
+            return f": the sum over its broadcast {'axis' if len(axes) == 1 else 'axes'} " \
                    f"{', '.join(map(str, axes))} is missing"
     return ""
 

@@ -17,6 +17,8 @@
 # **State.** An instance computes one result: `forward` is called before `backward`, so what `forward` keeps on `self`
 # may be used there. Another instance of the same class has other operands.
 #
+# Use NumPy and minigrad; the checker has no rnn, viz, torch and jax.
+#
 # Check as often as you like: `python -m examples.assignments.check a1 YOUR_FILE.py`
 
 # %%

@@ -4,6 +4,9 @@
 # A computation is a graph: each node is a number that was computed from other nodes. You write the two
 # functions of *reverse-mode automatic differentiation*: a topological order, and the backward pass.
 #
+# Use Python's own library, and NumPy if you like; the checker has no minigrad, rnn, viz and torch. One call may take
+# 2 seconds, so an order of a few thousand nodes must not take time that grows with the square of their number.
+#
 # Check as often as you like: `python -m examples.assignments.check a2 YOUR_FILE.py`
 
 # %%

@@ -12,6 +12,8 @@
 # gives the upstream gradients `dhs[t-1]`: the *direct* derivative of L with respect to h[t], without the paths through
 # later steps. Return new arrays; don't modify those of the caller.
 #
+# Use NumPy; the checker has no minigrad, rnn, viz, torch, jax, tensorflow and autograd.
+#
 # Check as often as you like: `python -m examples.assignments.check a3 YOUR_FILE.py`
 
 # %%
@@ -149,8 +151,9 @@ def lstm_step_forward(x: Array, h_prev: Array, c_prev: Array, p: dict[str, Array
 # %%
 def lstm_step_backward(dh: Array, dc: Array, x: Array, h_prev: Array, c_prev: Array, s: dict[str, Array],
                        p: dict[str, Array]) -> dict[str, Array]:
-    """One step back. dh: the whole dL/dh; dc: the part of dL/dc that comes from the next step; s: the step's results.
+    """One step back. dh: the whole dL/dh; dc: the part of dL/dc that comes from the next step.
 
+    s: the step's results "i", "f", "o", "g", "c" and "h", without what else your lstm_step_forward may return.
     Returns {"c": the whole dL/dc (N, H), "x": (N, D), "h_prev": (N, H), "c_prev": (N, H)}, and the gradient
     of every parameter under its name.
     """
@@ -188,7 +191,7 @@ def lstm_forward(x: Array, h0: Array, c0: Array, p: dict[str, Array]) -> dict[st
 # %%
 def lstm_backward(dhs: Array, x: Array, h0: Array, c0: Array, s: dict[str, Array],
                   p: dict[str, Array]) -> dict[str, Array]:
-    """All steps back. dhs (T, N, H): the direct gradients; s: the results of lstm_forward.
+    """All steps back. dhs (T, N, H): the direct gradients; s: the six results of lstm_forward, and no others.
 
     Returns {"x": (T, N, D), "h": (T, N, H), "c": (T, N, H), "h0": (N, H), "c0": (N, H)} with the whole
     dL/dh and dL/dc of every step, and the gradient of every parameter under its name.

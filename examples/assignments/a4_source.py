@@ -3,10 +3,15 @@
 #
 # A recurrent network is a cyclic graph whose edges have delays. The edge `("h", "h", 1)` means that h[t] is
 # computed from h[t-1], `("x", "h", 0)` that h[t] is computed from x[t]; an edge with a delay of 2 reads two steps
-# back. Unrolled over T steps it is a graph without cycles, over copies: `("h", 3)` is h[3]. Leave the list of edges as
-# it is: the caller uses it again.
+# back. Unrolled over T steps it is a graph without cycles, over copies: `("h", 3)` is h[3].
+#
+# The list of edges has no particular order, and the names of signals say nothing about theirs. There may be several
+# inputs, parts without a connection, and several edges from one signal to another, with different delays. Leave the
+# list as it is: the caller uses it again.
 #
 # Steps count from 1 to T. Copies at t ≤ 0 are initial values, given from outside.
+#
+# Use Python's own library, and NumPy if you like; the checker has no minigrad, rnn, viz and networkx.
 #
 # Check as often as you like: `python -m examples.assignments.check a4 YOUR_FILE.py`
 

@@ -12,6 +12,8 @@
 # `p` holds the parameters as Tensors: "W" (D, H), "U" (H, H), "b" (H,), "V" (H, M). Arrays `x` and `target`
 # have shapes (T, N, D) and (T, N, M). `mg.losses.mse` is the mean over batch and outputs.
 #
+# Use NumPy and minigrad; the checker has no rnn, viz, torch and jax.
+#
 # Check as often as you like: `python -m examples.assignments.check a5 YOUR_FILE.py`
 
 # %%
@@ -52,8 +54,8 @@ def chunk_loss(x: Array, target: Array, h: mg.Tensor, p: dict[str, mg.Tensor]) -
 # Chunk by chunk: forward, backward, and the next chunk starts from the last state, *cut off* from
 # the graph that made it (`h.detach()`). There is one backward pass for each chunk, before the next one begins:
 # `loss.backward()`, or `mg.grad`. One pass for all chunks at the end would keep the graphs of all of them in memory.
-# `.grad` of a parameter adds up over backward passes, so start with none (`.grad = None`). The last chunk may be
-# shorter. The parameters stay as they are.
+# `.grad` of a parameter adds up over backward passes, and the caller may have left something there, so start with none
+# (`.grad = None`). The last chunk may be shorter, k may be 1 or larger than T. The parameters stay as they are.
 
 # %%
 def truncated_gradients(x: Array, target: Array, h0: Array, p: dict[str, mg.Tensor], k: int) -> dict[str, Array]:

@@ -7,6 +7,8 @@
 #
 # The networks of parts 3 to 5 are in `examples/assignments/graphs/a6.py`. Your variant chooses their numbers.
 #
+# Use NumPy, minigrad, rnn and viz; the checker has no torch and jax.
+#
 # Check as often as you like: `python -m examples.assignments.check a6 YOUR_FILE.py`
 
 # %%

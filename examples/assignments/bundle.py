@@ -17,9 +17,10 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import graders, teacher
+from . import graders, teacher, variants
 from .check import NAMES
 from .contents import add, files, write_course, write_students
+from .grading import Unreadable
 from .sandbox import ROOT
 
 SETUP = """#!/usr/bin/env bash
@@ -67,40 +68,48 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("assignment", choices=NAMES, nargs="?")
     parser.add_argument("--all", action="store_true", help="of all: one kit, or a folder with a file for each")
     parser.add_argument("--students", action="store_true", help="the kit for students instead")
-    parser.add_argument("--grader", choices=["gradescope", *graders.WRITERS], default="gradescope")
+    parser.add_argument("--grader", choices=["gradescope", *graders.WRITERS],
+                        help="by default gradescope")
     parser.add_argument("--out", type=Path, help="by default autograder.zip, a3_kit.zip, a3.tar, ...")
     parser.add_argument("--seed", type=int, help="the numbers of the hidden checks; by default others each time")
     parser.add_argument("--unsafe", action="store_true", help="grade even where a file can't be isolated")
-    parser.add_argument("--variant", type=int, default=0, help="the numbers of a kit")
+    parser.add_argument("--variant", type=variants.number, default=0, help="the numbers of a kit")
     parser.add_argument("--variants", type=Path, help="a table with a line `email,variant` for each student: with "
                         "--students a kit for each variant, else the variant that Gradescope asks of each student")
     given = parser.parse_args(arguments)
     if given.all == bool(given.assignment):
         parser.error("name one assignment, or give --all")
-    numbers = teacher.table(given.variants) if given.variants else {}
+    if given.students and given.grader is not None:
+        parser.error("--students writes a kit, which no grader takes: leave out --grader")
+    try:
+        numbers = teacher.table(given.variants) if given.variants else {}
+    except Unreadable as error:
+        print(error, file=sys.stderr)
+        return 2
+    grader = given.grader or "gradescope"
     if given.students:
         return _students(given.assignment, given.out, sorted({*numbers.values()}) or [given.variant])
     names = list(NAMES) if given.all else [given.assignment]
     for name in names:
         seed = secrets.randbelow(1 << 31) if given.seed is None else given.seed
-        out = given.out or Path(graders.DEFAULT[given.grader].format(name))
+        out = given.out or Path(graders.DEFAULT[grader].format(name))
         if given.all:
-            out = (given.out or Path("graders")) / f"{name}_{Path(graders.DEFAULT[given.grader].format(name)).name}"
+            out = (given.out or Path("graders")) / f"{name}_{Path(graders.DEFAULT[grader].format(name)).name}"
             out.parent.mkdir(parents=True, exist_ok=True)
-        if given.grader == "gradescope":
+        if grader == "gradescope":
             write(name, out, seed, given.unsafe, given.variants.read_text(encoding="utf-8") if given.variants else "")
         else:
-            graders.WRITERS[given.grader](name, out, seed, given.unsafe)
+            graders.WRITERS[grader](name, out, seed, given.unsafe)
         print(f"{out}; the hidden checks' numbers: --seed {seed}")
     return 0
 
 
-def _students(name: str | None, out: Path | None, variants: Sequence[int]) -> int:
+def _students(name: str | None, out: Path | None, chosen: Sequence[int]) -> int:
     """Write a kit of one assignment, or of all, for each variant."""
     what = f"{name}_kit" if name else "course_kit"
-    for variant in variants:
+    for variant in chosen:
         path = out or Path(f"{what}_{variant}.zip" if variant else f"{what}.zip")
-        if len(variants) > 1:
+        if len(chosen) > 1:
             path = (out or Path(f"{what}s")) / f"{what}_{variant}.zip"
             path.parent.mkdir(parents=True, exist_ok=True)
         if name:

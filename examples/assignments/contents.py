@@ -53,10 +53,11 @@ def kit_files(names: Collection[str], variant: int = 0) -> dict[str, bytes]:
     title = f"Assignments {first} to {others[-1]}\n\nIn the commands {first} stands for each." if others else \
         f"Assignment {first}"
     students = (HERE / "students.md").read_text(encoding="utf-8").replace("TITLE", title).replace("NAME", first)
+    kit_name = f"{first}_kit" if len(names) == 1 else "course_kit"
     texts = {"README.md": students}
     for name in names:
         stub, checks = make.stub(make.source(name, variant)), parts(name, variant)
-        texts |= {f"{name}.py": stub, f"{name}.ipynb": json.dumps(make.notebook(stub, name), indent=1) + "\n",
+        texts |= {f"{name}.py": stub, f"{name}.ipynb": json.dumps(make.notebook(stub, name, kit_name), indent=1) + "\n",
                   f"examples/assignments/kit_data/{name}.json": kit.text(name, checks)}
         if len(names) == 1:
             texts["assignment.json"] = facts(name, stub, checks[0].title)

@@ -25,10 +25,19 @@ Array = NDArray[Any]
 LARGEST = 16 << 20  # bytes of a student's file
 PIECES = re.compile(r"""\\.|\"{3}|'{3}|["'#()\[\]{}]""")  # of a line of Python: escapes, quotes, comments, brackets
 IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([^\n#;]+))", re.M)
+# Of IPython (https://ipython.readthedocs.io, "Built-in magic commands"): cells in other languages, and lines.
+FOREIGN = re.compile(r"\s*%%(?:!|bash|cmd|cython|file|html|HTML|javascript|js|latex|markdown|perl|pypy|python2|R|ruby|"
+                     r"script|sh|sql|svg|SVG|sx|system|writefile)\b")
+TIMED = re.compile(r"(?P<before>\s*(?:[\w., ]+= *)?)%time (?P<timed>.*)")
+OUTPUT_OF = re.compile(r"(\s*[\w., ]+= *)[!%].*")
+HELP = re.compile(r"\s*(?:\?{1,2}[\w.*]+|[\w.*]+\?{1,2})\s*")
 UNKNOWN = "no mistake that we know gives these numbers"
 EARNED = "it counts when the results are right"
-FROM_CALLS = "RecursionError", "MemoryError", "SyntaxError", "TypeError"  # errors in calling a function
+SYNTAX = "SyntaxError", "IndentationError", "TabError"
+FROM_CALLS = "RecursionError", "MemoryError", "TypeError", *SYNTAX  # errors in calling a function
+METHODS = "forward", "backward"  # of several classes: the name alone doesn't tell which
 MISSING = Strange("")  # a result that isn't there
+OTHERS = "other numbers: "  # before the name of a hidden check that repeats another
 NO_RETURN = ": is `return` missing?"
 
 
@@ -106,7 +115,7 @@ class Answers:
 
     def array(self, question: str, name: str, right: Array) -> Array:
         """Return one result, if it is an array of the right shape."""
-        value = self.results(question, [name]).get(name, MISSING)
+        value = _array(self.results(question, [name]).get(name, MISSING), right)
         if not isinstance(value, np.ndarray) or value.shape != right.shape or value.dtype.kind not in "biuf":
             raise Unanswered(broken(question, wrong_shape(question, name, value, right) or "", False))
         return value
@@ -246,22 +255,45 @@ def _headline(check: Check, finding: Finding, heads: Iterable[Outcome]) -> str:
     for head in heads:
         cause = head.finding
         assert cause is not None
-        if cause.cause == finding.cause:
+        again = check.name == f"{OTHERS}{head.check.name}" and not cause.named
+        if cause.cause == finding.cause or _same_error(cause, finding) or again:
             return head.check.name
         function = cause.function or "".join(head.check.of[:1])
         if function == "import" or function not in (*check.of, finding.function):
             continue
-        texts = finding.cause, *finding.mistakes
-        same_one = any(mistake in text for mistake in cause.mistakes for text in texts)
+        if _unwritten(finding) and finding.function != function:
+            continue
+        texts = [_any_size(text) for text in (finding.cause, *finding.mistakes)]
+        same_one = any(_any_size(mistake) in text for mistake in cause.mistakes for text in texts)
         unnamed = not finding.named and (not finding.broken or function == finding.function)
         if cause.broken or finding.follows or same_one or unnamed:
             return head.check.name
     return ""
 
 
+def _unwritten(finding: Finding) -> bool:
+    """Return whether it says that a function isn't written yet: a fact of its own, whatever else is wrong."""
+    return finding.broken and finding.named and not finding.follows
+
+
+def _same_error(first: Finding, second: Finding) -> bool:
+    """Return whether two functions end with the same error in the same line, or of one class with the same one."""
+    if not (first.broken and second.broken) or first.named or second.named:
+        return False
+    told, other = (one.cause.removeprefix(one.function) for one in (first, second))
+    of_class, of_other = (one.function.rpartition(".")[0] for one in (first, second))
+    one_place = " at line " in told or (of_class != "" and of_class == of_other)
+    return told == other and told.startswith(" raised ") and one_place
+
+
+def _any_size(text: str) -> str:
+    """Return a mistake without its numbers: with another number of time steps it is the same mistake."""
+    return re.sub(r"\d+", "#", text)
+
+
 def hidden(checks: Iterable[Check]) -> list[Check]:
     """Return the checks that are repeated with other numbers."""
-    return [replace(check, name=f"other numbers: {check.name}", points=check.again, hidden=True) for check in checks
+    return [replace(check, name=f"{OTHERS}{check.name}", points=check.again, hidden=True) for check in checks
             if check.again]
 
 
@@ -316,8 +348,8 @@ class Shapes:
 
 def wrong_shape(question: str, name: str, value: Any, right: Array) -> str | None:
     """Return the error in the shape or type of a result, or None."""
-    function = _function(question)
-    what = f"{'d' * ('.' in function)}{name} of {function}" if name != "out" else f"the result of {function}"
+    function, value = _function(question), _array(value, right)
+    what = _named(f"{'d' * ('.' in function)}{name}", function) if name != "out" else f"the result of {function}"
     if value is None:
         return f"{what} is None{NO_RETURN}" if name != "out" else f"{function} returned None{NO_RETURN}"
     if isinstance(value, Strange) and value == MISSING:
@@ -330,6 +362,16 @@ def wrong_shape(question: str, name: str, value: Any, right: Array) -> str | Non
     if value.dtype != right.dtype:
         return f"{what} is {value.dtype}; it must be {right.dtype}, as the inputs are"
     return None
+
+
+def _array(value: Any, right: Array) -> Any:
+    """Return a float as the array without axes that it stands for, where one is wanted; everything else as it is."""
+    return np.array(value) if type(value) is float and right.shape == () else value
+
+
+def _named(what: str, function: str) -> str:
+    """Return the name of a result with that of its function, unless it is written as a call already."""
+    return what if what.startswith(f"{function}(") else f"{what} of {function}"
 
 
 def _kind(value: Strange) -> str:
@@ -375,7 +417,7 @@ class Values:
         hit, what = hits[name], self.prefix + name
         text = hit.mistake if hit else UNKNOWN
         correct = [name for name in order if name not in wrong]
-        where = ", ".join(filter(None, [self.place, f"{what} of {_function(self.question)}"]))
+        where = ", ".join(filter(None, [self.place, _named(what, _function(self.question))]))
         if self.prefix and correct and len(order) < 8:
             where += f" (right: {', '.join(correct)})"
         edge = hit.edge if hit and hit.edge else self.edges.get(name)
@@ -511,8 +553,8 @@ def _function(question: str) -> str:
 
 
 def _line(told: Mapping[str, Any]) -> str:
-    file = f" of {told['file']}" if told.get("file") else ""
-    return f" at line {told['line']}{file}: `{told['text']}`" if told.get("line") else ""
+    places = [f" of cell {told['cell']}" if told.get("cell") else "", f" of {told['file']}" if told.get("file") else ""]
+    return f" at line {told['line']}{''.join(places)}: `{told['text']}`" if told.get("line") else ""
 
 
 def _raised(question: str, error: Mapping[str, Any]) -> str:
@@ -520,9 +562,10 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     what = "the file" if question == "import" else _function(question)
     kind, message = error.get("type", ""), _without_internals(str(error.get("message", "")))
     if kind == "NotImplementedError":
-        return f"{what} isn't written yet"
+        inner = error.get("function") or ""
+        return f"{inner if inner.isidentifier() and inner not in METHODS else what} isn't written yet"
     if kind == "TimeLimit":
-        return f"{what} did not end in time{_line(error)}: is there an endless loop?"
+        return f"{what} did not end in {message or 'time'}{_line(error)}: is there an endless loop, or a slow one?"
     if "module 'student'" in message or (error.get("place") == "" and "object is not callable" in message):
         return f"there is no {what}"
     if not kind or kind == "Form":
@@ -530,6 +573,8 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     if error.get("place", "student") == "" and kind not in FROM_CALLS:
         return f"{what} returns something of another form than the text describes"
     hint = ""
+    if kind in SYNTAX:
+        message = re.sub(r" \([^()]*line \d+\)$", "", message)  # _line names it
     if kind == "ValueError" and ("matmul" in message or "not aligned" in message):
         message = message.partition(", with gufunc")[0]
         hint = " (the shapes of a product don't fit: is a transpose missing, or the order wrong?)"
@@ -539,7 +584,9 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     elif kind == "RecursionError":
         hint = " (a long chain is deeper than Python's stack: use a loop and a list of your own)"
     elif kind == "ModuleNotFoundError" and "here (" not in message:
-        hint = " (a file of your own must be handed in too, beside this one)"
+        hint = " (a file of your own must be handed in too, beside this one and in no folder of its own)"
+    elif kind == "SyntaxError":
+        message = re.sub(r" \([^()]*, line \d+\)$", "", message)
     return f"{what} raised {kind}{message and ': '}{message}{hint}{_line(error)}"
 
 
@@ -548,6 +595,9 @@ def _without_internals(message: str) -> str:
     own = r"(?:probes|inside)\.py:\d+"
     message = re.sub(rf"\s*\((?:at )?{own}\)|\s+(?:(?:made )?at )?{own}", "", message)
     message = re.sub(r"\(node <([^<>]*)>\)", r"(the operation <\1>)", message)
+    message = re.sub(r"<(?:student\.)?([\w.]+) object(?: \S+)? at 0x[0-9A-Fa-f]+>", r"an object of \1", message)
+    message = re.sub(r"<class 'student\.([\w.]+)'>", r"the class \1", message)
+    message = re.sub(r" at 0x[0-9A-Fa-f]+", "", message)
     return re.sub(r"\S*[/\\]check_\w+[/\\](?:scratch_\w+[/\\])?(?:packages[/\\])?", "", message)
 
 
@@ -619,7 +669,7 @@ def _text(file: Path) -> str:
 
 
 def _code(text: str) -> str:
-    """Return the code cells of a notebook."""
+    """Return the code cells of a notebook, each after a line with its number, `inside.CELL`."""
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"
              and not cell.get("metadata", {}).get("nbgrader", {}).get("grade")]  # nbgrader's own calls of the checker
     return "\n".join(f"# cell {number}\n{_without_magics(''.join(cell['source']))}"
@@ -627,15 +677,18 @@ def _code(text: str) -> str:
 
 
 def _without_magics(cell: str) -> str:
-    """Return a cell with empty lines for IPython's magics and shell commands: % or ! where a statement begins.
+    """Return a cell with Python in the place of what IPython alone reads: its magics, shell commands and help.
 
-    A line inside of brackets or a string, or after a backslash, continues a statement. One pass over the
-    text, so that a large file costs no more than its length.
+    They stand where a statement begins. A line inside of brackets or a string, or after a backslash, continues a
+    statement. One pass over the text, so that a large file costs no more than its length.
     """
     kept: list[str] = []
     depth, quote, continued, magic = 0, "", False, False
+    if FOREIGN.match(cell):
+        return "\n" * cell.count("\n")
     for line in cell.split("\n"):
         if not depth and not quote and not continued:
+            line = _python(line)
             magic = line.lstrip().startswith(("%", "!"))
         kept.append("" if magic else line)
         continued = line.rstrip("\r").endswith("\\")
@@ -653,3 +706,14 @@ def _without_magics(cell: str) -> str:
         if len(quote) == 1 and not continued:
             quote = ""
     return "\n".join(kept)
+
+
+def _python(line: str) -> str:
+    """Return the Python of a line's magic: what is timed; nothing for help; an empty list for a command's output."""
+    timed = TIMED.fullmatch(line)
+    if timed is not None:
+        return timed["before"] + timed["timed"]
+    output = OUTPUT_OF.fullmatch(line)
+    if output is not None:
+        return f"{output[1]}[]"
+    return "" if HELP.fullmatch(line) else line

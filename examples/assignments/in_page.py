@@ -117,7 +117,7 @@ class Limit:
             "signatures": list(job.signatures), "seconds": job.seconds}, self.limited, printed.begin)
         found = {name: Ran() for name in sources}
         for name, ran in found.items():
-            with without(["examples", *job.blocked]), printed.kept(), np.errstate(), warnings.catch_warnings():
+            with without(job.refused), printed.kept(), np.errstate(), warnings.catch_warnings():
                 without_own_warnings()
                 for question in ("import", *job.questions):
                     ran.answers[question] = as_answer(printed.checked(questions.answer(name, question)))

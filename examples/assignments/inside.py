@@ -32,7 +32,8 @@ from typing import Any
 import numpy as np
 
 MARK = "\x1e"  # in front of the name of a question, where the text begins that is printed during it
-LIBRARIES = "minigrad.", "rnn."  # whose errors are for users
+LIBRARIES = "minigrad.", "rnn.", "viz."  # whose errors are for users
+CELL = re.compile(r"# cell (\d+)")  # the line before each cell of a notebook's code
 MANY = 50_000  # numbers in one array; more is no answer
 LONGEST = 2 << 20  # bytes of one answer
 DTYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
@@ -75,10 +76,15 @@ class Student:
         """Run the file; return its module."""
         self.helpers.forget()
         module = types.ModuleType("student")
-        module.__file__ = self.name
+        module.__dict__.update(__file__=self.name, display=display)
         sys.modules["student"] = module
         exec(self.code, module.__dict__)
         return module
+
+
+def display(*shown: Any, **options: Any) -> None:
+    """Print what a notebook shows; there the name is given."""
+    print(*shown)
 
 
 class Forbidden(importlib.abc.MetaPathFinder):
@@ -326,6 +332,8 @@ class Questions:
                 self._ask(student, question, answer, sources)
         except BaseException as error:  # whatever it is, it is the student's, and the next question goes on
             answer["error"] = told(error, sources)
+            if isinstance(error, TimeLimit):
+                answer["error"]["message"] = f"{self.job['seconds']:g} s"
         self.mark("")
         if question == "import" and "error" in answer:
             self.broken.add(name)
@@ -476,7 +484,9 @@ def encoded(found: Any) -> dict[str, Any]:
 
 
 def encoded_one(value: Any) -> dict[str, Any]:
-    """Return one result as JSON."""
+    """Return one result as JSON; of a wider type of floats than float64 its numbers in float64."""
+    if isinstance(value, (np.ndarray, np.longdouble)) and value.dtype == np.longdouble:
+        value = value.astype(np.float64)
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.name in DTYPES and value.size <= MANY:
         array = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(np.shape(value))
         data = base64.b64encode(array.tobytes()).decode()
@@ -484,7 +494,14 @@ def encoded_one(value: Any) -> dict[str, Any]:
     try:
         return {"plain": json.loads(json.dumps(value), parse_int=short_integer)}
     except (TypeError, ValueError):
-        return {"type": type(value).__name__}
+        return {"type": kind_of(value)}
+
+
+def kind_of(value: Any) -> str:
+    """Return the type of a result that isn't sent: of an array the type of its numbers, or that they are too many."""
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    return f"{value.dtype.name} array" + (f" of more than {MANY} numbers" if value.size > MANY else "")
 
 
 def short_integer(digits: str) -> int:
@@ -533,12 +550,14 @@ def told(error: BaseException, sources: dict[str, str]) -> dict[str, Any]:
         trace = trace.tb_next
     lines = sources.get(module, "").splitlines()
     text = lines[line - 1].strip() if line and line <= len(lines) else ""
+    cells = [(number, found[1]) for number, one in enumerate(lines[:line or 0], 1) if (found := CELL.fullmatch(one))]
+    start, cell = cells[-1] if cells else (0, "")
     try:
-        message = str(error)[:500]
+        message = str(error.msg if isinstance(error, SyntaxError) else error)[:500]  # the line is told apart
     except BaseException:  # a class of the student's own
         message = ""
-    return {"type": type(error).__name__, "message": message, "line": line, "text": text[:200],
-            "function": function, "file": "" if module == "student" else f"{module}.py", "place": place}
+    return {"type": type(error).__name__, "message": message, "line": line and line - start, "text": text[:200],
+            "function": function, "cell": cell, "file": "" if module == "student" else f"{module}.py", "place": place}
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import variants
 from .check import NAMES
-from .variants import written
 
 BEGIN, END = re.compile(r"\s*#+ *BEGIN SOLUTION\s*"), re.compile(r"\s*#+ *END SOLUTION\s*")
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ STUB = ("# YOUR CODE HERE", "raise NotImplementedError")
 
 def source(name: str, variant: int = 0) -> str:
     """Return an assignment's source, with its solutions."""
-    text = written((HERE / f"{name}_source.py").read_text(encoding="utf-8"), variant)
+    text = variants.written((HERE / f"{name}_source.py").read_text(encoding="utf-8"), variant)
     solved = getattr(importlib.import_module(f"examples.assignments.checks.{name}"), "solved", None)
     return solved(text, variant) if solved is not None and variant else text  # answers differ from variant to variant
 
@@ -62,7 +62,7 @@ def stub(text: str) -> str:
 
 AROUND = ("""# %% [markdown]
 # **In a notebook.** Run the next cell once: it installs what the kit needs. In Colab, upload the kit first and run
-# `!unzip -q NAME_kit.zip && mv NAME_kit/* .` in a cell.
+# `!unzip -q KIT.zip && mv KIT/* .` in a cell.
 
 # %%
 %pip install -q -e ".[draw]"
@@ -83,11 +83,15 @@ AROUND = ("""# %% [markdown]
 """)
 
 
-def notebook(text: str, name: str = "") -> dict[str, Any]:
-    """Return a source in cells as a notebook, Jupyter's format 4.5; with a name, students install and check from it."""
+def notebook(text: str, name: str = "", kit: str = "") -> dict[str, Any]:
+    """Return a source in cells as a notebook, Jupyter's format 4.5.
+
+    Args:
+        name: of the assignment, so that students install and check from it; kit: the name of its archive, `a3_kit`.
+    """
     if name:
         _, title, *rest = re.split(r"^(?=# %%)", text, flags=re.M)
-        first, last = (around.replace("NAME", name) for around in AROUND)
+        first, last = (around.replace("KIT", kit or f"{name}_kit").replace("NAME", name) for around in AROUND)
         text = "".join([title, first, *rest, last])
     cells: list[dict[str, Any]] = []
     for number, part in enumerate(re.split(r"^# %%", text, flags=re.M)[1:]):
@@ -126,7 +130,8 @@ def new(name: str, title: str) -> list[Path]:
             raise ValueError(f"{path} already exists")
     for template, path in paths.items():
         text = template.read_text(encoding="utf-8")
-        text = text.replace("NAME", name).replace("NUMBER", name[1:]).replace("TITLE", title)
+        text = text.replace("NAME", name).replace("NUMBER", name[1:]).replace('"TITLE"', json.dumps(
+            title, ensure_ascii=False)).replace("TITLE", " ".join(title.split()))
         path.write_text(text, encoding="utf-8")
     return list(paths.values())
 
@@ -139,7 +144,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("."))
     parser.add_argument("--notebook", action="store_true", help="a notebook instead of a Python file")
     parser.add_argument("--solution", action="store_true", help="with the solutions, for teachers")
-    parser.add_argument("--variant", type=int, default=0, help="a number that chooses the checker's numbers")
+    parser.add_argument("--variant", type=variants.number, default=0, help="chooses the checker's numbers")
     parser.add_argument("--new", metavar="TITLE", help="write the skeleton of a new assignment")
     given = parser.parse_args(arguments)
     try:

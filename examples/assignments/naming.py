@@ -162,13 +162,33 @@ def named(mine: Array, right: Array, candidates: Iterable[Mistake] = ()) -> Cand
     if hits:
         return hits[0]._replace(others=tuple(dict.fromkeys(hit.mistake for hit in hits[1:])))
     if same(mine, right, SINGLE):
-        return Candidate("right to about seven digits only: somewhere it is computed in float32", mine)
+        return Candidate(_inexact(mine, right), mine)
     if not np.isfinite(mine).all():
         return Candidate(f"{(~np.isfinite(mine)).sum()} of {mine.size} numbers are not finite", mine)
     if not mine.any():
         return Candidate("it is all zero", mine)
     factor = cause(mine, right)
-    return Candidate(factor, mine) if factor and "everywhere" not in factor and _exact(factor, mine, right) else None
+    if factor and "everywhere" not in factor and _exact(factor, mine, right):
+        return Candidate(factor, mine)
+    clipped = _clipped(mine, right)
+    return Candidate(clipped, mine) if clipped else None
+
+
+def _inexact(mine: Array, right: Array) -> str:
+    """Return the reason why a result is nearly right; float32 only where each number is one of float32."""
+    single, half = (mine.astype(kind) for kind in (np.float32, np.float16))
+    if (mine == single).all() and (mine != half).any():
+        return "it is rounded to float32, so it is right to about seven digits only"
+    error = float(np.abs(mine - right).max()) / max(1e-3, float(np.abs(right).max()))
+    return (f"it is right to about {-np.log10(error):.0f} digits only, not to all of float64: is something small "
+            "added, is a derivative approximated, or is a part computed in float32?")
+
+
+def _clipped(mine: Array, right: Array) -> str:
+    """Return the limit of a result that is right within it; "" for one that isn't. One number alone doesn't tell."""
+    most = float(np.abs(mine).max(initial=0.0))
+    many = int((np.abs(mine) == most).sum()) > 1
+    return f"it is clipped to ±{most:g}" if many and same(mine, np.clip(right, -most, most)) else ""
 
 
 def _exact(text: str, mine: Array, right: Array) -> bool:
@@ -199,7 +219,9 @@ def difference(what: str, mine: Array, right: Array) -> str:
         return ""
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     place = f"[{', '.join(map(str, index))}]" if index else ""
-    return f"{what}{place}: yours {mine[index]:.6g}, right {right[index]:.6g}"
+    texts = [tuple(f"{number:.{digits}g}" for number in (mine[index], right[index])) for digits in (6, 12, 17)]
+    yours, wanted = next((pair for pair in texts if pair[0] != pair[1]), texts[-1])
+    return f"{what}{place}: yours {yours}, right {wanted}"
 
 
 def weights(total: Array, parts: Array) -> Array | None:

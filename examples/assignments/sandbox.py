@@ -93,6 +93,7 @@ class Job:
         blocked: modules that the student may not import.
         seconds: for one question.
         others: sets of other inputs, for calls in between.
+        given: files of this project that the student may import, relative to its folder.
     """
 
     probes: Path
@@ -102,6 +103,12 @@ class Job:
     blocked: Sequence[str]
     seconds: float = SECONDS
     others: Sequence[Mapping[str, Any]] = ()
+    given: Sequence[str] = ()
+
+    @property
+    def refused(self) -> list[str]:
+        """The packages that can't be imported; of `examples` the given files alone can, where there are some."""
+        return [*self.blocked] if self.given else ["examples", *self.blocked]
 
 
 class Refused(Exception):
@@ -237,10 +244,15 @@ def prepare(folder: Path, job: Job) -> None:
     """Fill the grader's folder with what the student's process reads: it is readable for all, no solution in it."""
     shutil.copy(HERE / "inside.py", folder)
     (folder / "packages").mkdir()
-    for package in ("minigrad", "rnn"):
+    packages = folder / "packages"
+    for package in ("minigrad", "rnn", "viz"):
         if package not in job.blocked:
-            shutil.copytree(ROOT / package, folder / "packages" / package,
-                            ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / package, packages / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in map(Path, job.given):
+        (packages / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, packages / path)
+        for parent in [*path.parents][:-1]:
+            (packages / parent / "__init__.py").touch()
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
@@ -254,7 +266,7 @@ def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]], sources: 
         "asked": asked, "students": {name: sources[name] for name in names}, "data": encoded(dict(job.data)),
         "others": [encoded(dict(other)) for other in job.others], "helpers": dict(helpers),
         "probes": job.probes.read_text(encoding="utf-8"), "signatures": list(job.signatures),
-        "blocked": ["examples", *job.blocked], "seconds": job.seconds,
+        "blocked": job.refused, "seconds": job.seconds,
         "paths": [str(isolation.inside(folder) / "packages")],
         "limits": {"memory": MEMORY, "file_size": OUTPUT, "cpu": int(budget) + 1, "files": FILES,
                    "processes": PROCESSES}}).encode()
@@ -433,7 +445,7 @@ def _error(raw: Any) -> dict[str, Any] | None:
     line = raw.get("line")
     return {"line": line if type(line) is int else None,
             **{name: _short(raw.get(name, ""), 500)
-               for name in ("type", "message", "text", "function", "file", "place")}}
+               for name in ("type", "message", "text", "function", "file", "cell", "place")}}
 
 
 def _short(text: Any, most: int = 100) -> str:

@@ -8,7 +8,7 @@ import json
 import secrets
 from pathlib import Path
 
-from . import reports
+from . import reports, variants
 from .grading import Settings, Unreadable
 from .isolation import choose
 from .sandbox import Refused, Unisolated
@@ -53,21 +53,30 @@ def settings(given: argparse.Namespace) -> Settings:
 def table(file: Path) -> dict[str, int]:
     """Return the variant of each student by email.
 
+    With a header, columns of other names are left out; a spreadsheet's semicolons or tabs may stand for the commas.
+
     Raises:
-        Unreadable: where a line isn't of the form `email,variant`.
+        Unreadable: where a line isn't of the form `email,variant`; where a student has two variants.
     """
     found: dict[str, int] = {}
     try:
-        for row in csv.reader(file.read_text(encoding="utf-8-sig").splitlines()):
-            if row and row != ["email", "variant"]:
-                email, number = row
-                found[email.strip().lower()] = int(number)
+        text = file.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        rows = [[cell.strip().lower() for cell in row] for row in
+                csv.reader(text.splitlines(), delimiter=max(",;\t", key=first.count)) if any(row)]
+        header = rows.pop(0) if rows and {"email", "variant"} <= {*rows[0]} else ["email", "variant"]
+        for row in rows:
+            student = dict(zip(header, row, strict=True))
+            number = variants.number(student["variant"])
+            if found.setdefault(student["email"], number) != number:
+                raise ValueError(f"{student['email']} has two variants")
     except (OSError, ValueError) as error:
-        raise Unreadable(f"{file} must have lines `email,variant` with a whole number: {error}") from None
+        raise Unreadable(f"{file} must have lines `email,variant` with a whole number, or a header that names the two "
+                         f"columns: {error}") from None
     return found
 
 
-def assigned(variants: Path | None, metadata: Path | None) -> tuple[int, ...]:
+def assigned(file: Path | None, metadata: Path | None) -> tuple[int, ...]:
     """Return the variants of the students who have handed in together; none without a table.
 
     Gradescope names them in submission_metadata.json, under `users` (https://gradescope-autograders.readthedocs.io,
@@ -76,13 +85,13 @@ def assigned(variants: Path | None, metadata: Path | None) -> tuple[int, ...]:
     Raises:
         Unreadable: where none of them is in the table.
     """
-    if variants is None or metadata is None:
+    if file is None or metadata is None:
         return ()
     try:
         emails = [user["email"].lower() for user in json.loads(metadata.read_text(encoding="utf-8"))["users"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"not graded: {metadata} names no student ({error!r})") from None
-    numbers = table(variants)
+    numbers = table(file)
     found = tuple(dict.fromkeys(numbers[email] for email in emails if email in numbers))
     if not found:
         raise Unreadable(f"not graded: {' and '.join(emails)} is not in the teacher's table of variants")

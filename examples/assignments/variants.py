@@ -7,7 +7,19 @@ from __future__ import annotations
 
 import re
 
+MOST = 10 ** 9  # variants are below it
 LINE = re.compile(r"^VARIANT *= *(\d{1,9}) *(?:#.*)?$", re.M)
+
+
+def number(text: str) -> int:
+    """Parse a variant, for argparse.
+
+    Raises:
+        ValueError: where it isn't a whole number from 0 on, of nine digits at most.
+    """
+    if not (text.strip().isdecimal() and int(text) < MOST):
+        raise ValueError(f"a variant is a whole number from 0 to {MOST - 1}, not {text!r}")
+    return int(text)
 
 
 def variant(text: str) -> int | None:

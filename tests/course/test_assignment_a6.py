@@ -57,6 +57,14 @@ FORMS = {
     "the loop closed": ('["p", "r", "s"]', '["p", "r", "s", "p"]'),
     "the other loop": ('["p", "r", "s"]', '["u", "s", "p"]'),
     "an edge as a list": ('return "s", "p"', 'return ["s", "p "]'),
+    "as the debugger prints it": ('return 19, "tanh"', 'return 19, "h[5] tanh (2, 3)"'),
+    "a function of NumPy": ('return 53, "log"', 'return 53, "np.log"'),
+    "a picture in the file": ("    return cell\n", "    import viz\n    viz.rolled(cell)\n    return cell\n"),
+    "the networks in the file": (
+        "return 4, 1.837", "from examples.assignments.graphs.a6 import network\n"
+        "    run, loss = network('contributions', VARIANT)\n    loss.backward()\n"
+        "    sizes = [float(np.linalg.norm(row)) for row in run.contributions('U')]\n"
+        "    return 1 + int(np.argmax(sizes)), max(sizes)"),
     "numbers of NumPy": ('return 19, "tanh"', 'return np.int64(19), "tanh"'),
     "a whole float": ('return 53, "log"', 'return 53.0, " Log"'),
     "the symbol": ('return 21, "mul"', 'return 21, "*"'),
@@ -182,6 +190,12 @@ def test_a_wrong_step_is_told_from_its_own_record(find: str, put: str, message: 
     name, chosen = command.split()[-2:]
     run_debugger(["-c", f"goto {number}", "-c", "quit", str(Path(graphs.__file__)), name, chosen])
     assert f"step {number} of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["nope", "0"], ["nan", "x"], ["nan", "-1"]])
+def test_a_wrong_command_is_one_line(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match=r"there is no network .* give one of faulty, vanishing"):
+        graphs.main(arguments)
 
 
 def test_no_message_holds_the_answer() -> None:

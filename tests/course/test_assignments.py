@@ -77,7 +77,7 @@ def test_points_add_up() -> None:
 # ---- mistakes
 INTERNALS = re.compile(r"probes|inside\.py|check_\w{8}")  # names of the checker's own
 # Two facts, or an error that the wrong result of another function may cause, but need not.
-SEVERAL = {"every_path", "state_for_gradient", "edges_consumed"}
+SEVERAL = {"every_path", "state_for_gradient", "edges_consumed", "gradients_added_to_a_sum"}
 
 
 def mutants(name: str, check: str = "") -> list[Mutant]:
@@ -111,7 +111,8 @@ def test_every_mutant_is_caught_and_named(name: str, check: str, which: slice) -
 def labels(name: str, graph: str) -> set[str]:
     """What tensors are called in the graph that the debugger opens."""
     out = importlib.import_module(f"examples.assignments.graphs.{name}").output(graph, 0)
-    return {tensor.label for tensor in ancestors(out)} | {str(step.number) for step in out.backward_steps()}
+    named = {tensor.label for tensor in ancestors(out) if tensor.requires_grad}
+    return named | {str(step.number) for step in out.backward_steps()}
 
 
 def test_there_are_the_fourteen_classic_mistakes_and_many_more() -> None:
@@ -206,7 +207,7 @@ def test_the_small_graph_has_minigrads_gradients() -> None:
 
 def test_the_unrolled_edges_are_those_of_rnn() -> None:
     for name, edges in a4.NETWORKS.items():
-        assert sorted(a4.solution.unroll(list(edges), a4.graphs.T)) == sorted(a4.reference(name).elements())
+        assert sorted(a4.solution.unroll(list(edges), a4.graphs.T)) == sorted(a4.reference(name, edges).elements())
 
 
 def test_the_truncated_gradients_are_those_of_rnn() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from examples.assignments import bundle, graders, handin, make, teacher
-from examples.assignments.check import NAMES
+from examples.assignments import bundle, contents, graders, handin, make, teacher
+from examples.assignments.check import NAMES, parts
 from examples.assignments.check import main as run_check
 from examples.assignments.grading import Unreadable, read
 from examples.assignments.make import source, stub
@@ -211,7 +211,7 @@ def test_each_student_gets_the_variant_of_the_table(tmp_path: Path, capsys: pyte
     (tmp_path / "submission_metadata.json").write_text('{"users": [{"email": "eve@example.org"}]}')
     with pytest.raises(Unreadable, match=r"eve@example\.org is not in the teacher's table"):
         teacher.assigned(tmp_path / "table.csv", tmp_path / "submission_metadata.json")
-    (tmp_path / "table.csv").write_text("ada@example.org;4\n")
+    (tmp_path / "table.csv").write_text("ada@example.org four\n")
     with pytest.raises(Unreadable, match="lines `email,variant`"):
         teacher.table(tmp_path / "table.csv")
 
@@ -254,3 +254,45 @@ def test_gradescopes_script_asks_for_the_students_variant(tmp_path: Path) -> Non
         assert sum(test["score"] for test in results["tests"]) == graders.points("a6")
         mine = [test for test in results["tests"] if test["name"].startswith("my_")]
         assert len(mine) == 3 and {test["visibility"] for test in mine} == {"after_published"}
+
+
+@pytest.mark.parametrize("text, found", [
+    ("email,variant\nA@b.c, 3\n\nd@e.f,0\n", {"a@b.c": 3, "d@e.f": 0}), ("a@b.c,3\n", {"a@b.c": 3}),
+    ("\ufeffemail;variant\na@b.c;3\n", {"a@b.c": 3}), ("name\tEmail\tVariant\nAda, L.\ta@b.c\t3\n", {"a@b.c": 3})])
+def test_tables_of_spreadsheets_are_read(text: str, found: dict[str, int], tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+    assert teacher.table(tmp_path / "table.csv") == found
+
+
+@pytest.mark.parametrize("text, said", [
+    ("a@b.c,3\na@b.c,4\n", "a@b.c has two variants"), ("a@b.c,-1\n", "from 0 to 999999999, not '-1'"),
+    ("a@b.c\n", "lines"),    ("a@b.c,3,x\n", "lines"), ("a@b.c,1234567890\n", "from 0 to 999999999")])
+def test_a_wrong_table_is_one_line(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table.csv").write_text(text)
+    assert bundle.main(["a6", "--students", "--variants", str(tmp_path / "table.csv"), "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", ["-1", "1000000000", "x"])
+def test_a_variant_that_no_file_can_name_is_refused(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for main in (make.main, bundle.main):
+        with pytest.raises(SystemExit):
+            main(["a6", "--variant", number])
+        assert "--variant: invalid number value" in capsys.readouterr().err
+
+
+def test_a_kit_is_for_no_grader(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bundle.main(["a6", "--students", "--grader", "otter"])
+    assert "leave out --grader" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_handout_names_the_packages_that_the_checker_refuses(name: str) -> None:
+    for job in (job for part in parts(name) for job in part.jobs):
+        assert [package for package in job.blocked if package not in stub(source(name))] == []
+
+
+def test_a_kit_of_all_names_its_own_archive(tmp_path: Path) -> None:
+    assert "!unzip -q course_kit.zip && mv course_kit/* ." in contents.kit_files(NAMES)["a3.ipynb"].decode()

@@ -206,7 +206,9 @@ def test_a_sealed_mistake_opens_in_spite_of_rounding() -> None:
 def pairs(look: Any) -> Iterator[tuple[Any, Any]]:
     """Each known mistake of a check, and the right result of the same question."""
     kind = type(look).__name__
-    if kind == "Forward":
+    if kind == "InTurn":
+        yield from (pair for one in look.looks for pair in pairs(one))
+    elif kind == "Forward":
         yield from ((one, look.right[name][t]) for t, by_name in enumerate(look.mistakes)
                     for name, some in by_name.items() for one in some)
     elif kind == "ThroughTime":

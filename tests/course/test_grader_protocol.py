@@ -16,6 +16,7 @@ import pytest
 
 from examples.assignments import inside, reports, sandbox
 from examples.assignments.check import NAMES, Result, debugger, kept, parts
+from examples.assignments.check import check as checker
 from examples.assignments.check import main as run_check
 from examples.assignments.grading import Answers, Check, Finding, Imports, Outcome, Unreadable, done, read
 from examples.assignments.make import source
@@ -305,7 +306,12 @@ def test_a_hostile_notebook_is_refused(text: str, said: str, tmp_path: Path) -> 
 
 CELLS = [
     ("%matplotlib inline\n  !pip install x \\\n  y\nx = (7\n  % 4)\n", "\n\n\nx = (7\n  % 4)\n"),
-    ("x = 7 \\\n  % 4\n%time x", "x = 7 \\\n  % 4\n"),
+    ("x = 7 \\\n  % 4\n%time x", "x = 7 \\\n  % 4\nx"),
+    ("x = %time f(3)\n%time y = 2\n%timeit y", "x = f(3)\ny = 2\n"),
+    ("names = !ls *.py\nx = %pwd", "names = []\nx = []"),
+    ("f?\n?np.tanh\n  np.tan*??\nx = 'a?'\nis_it = 1 if x else 2", "\n\n\nx = 'a?'\nis_it = 1 if x else 2"),
+    ("%%bash\nls *.py\nx = (", "\n\n"), ("\n%%html\n<b>", "\n\n"), ("%%time\nx = 3", "\nx = 3"),
+    ("x = 7\nx != 3\nx %3", "x = 7\nx != 3\nx %3"),
     ('x = """\n% a\n! b\n"""\n%pwd', 'x = """\n% a\n! b\n"""\n'),
     ("x = '''\"\n!'''\n!ls", "x = '''\"\n!'''\n"), ("x = '(' # (\n%pwd", "x = '(' # (\n"),
     ("x = '\\'('\n%pwd", "x = '\\'('\n"), ("x = 'a\\\n%d' % 3\n%pwd", "x = 'a\\\n%d' % 3\n"),
@@ -320,6 +326,20 @@ def test_of_a_notebook_only_magics_are_left_out(cell: str, code: str, tmp_path: 
     text = read(tmp_path / "a3.ipynb")
     assert text == f"# cell 1\n{code}\n# cell 2\ny = 1\n"
     compile(text, "a3", "exec")
+
+
+def test_a_notebook_may_display(tmp_path: Path) -> None:
+    (tmp_path / "a2.ipynb").write_text(json.dumps({"cells": [
+        {"cell_type": "code", "source": [text]} for text in (source("a2"), "display(Node(1.0), x=1)")]}))
+    outcomes = [outcome for result in checker("a2", tmp_path / "a2.ipynb") for outcome in result.outcomes]
+    assert [outcome.finding for outcome in outcomes if outcome.finding is not None] == []
+
+
+def test_an_error_of_a_notebook_names_its_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a2.ipynb").write_text(json.dumps({"cells": [
+        {"cell_type": "code", "source": [source("a2")]}, {"cell_type": "code", "source": ["x = 1\n", "y = x / 0"]}]}))
+    assert run_check(["a2", str(tmp_path / "a2.ipynb"), "--no-pictures"]) == 1
+    assert "division by zero at line 2 of cell 2: `y = x / 0`" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

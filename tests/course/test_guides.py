@@ -49,7 +49,7 @@ def test_the_skeleton_is_a_whole_assignment(tmp_path: Path, monkeypatch: pytest.
     for file in (HERE / "template").glob("*.txt"):
         (tmp_path / "template" / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr("examples.assignments.make.HERE", tmp_path)
-    paths = new("a17", "Something")
+    paths = new("a17", 'It\'s "quoted"')
     have = {path.relative_to(HERE).as_posix() for name in NAMES for path in HERE.rglob(f"{name}*")
             if "__pycache__" not in path.parts and path.suffix in (".py", ".md")}
     assert {path.relative_to(tmp_path).as_posix().replace("a17", "a1") for path in paths} == {

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
 import pytest
 from mechanical_mutants import changes, compiles, solution_lines, survivors
+from unusual_solutions import UNUSUAL
 
 from examples.assignments.check import NAMES
 from examples.assignments.make import source
+from examples.assignments.sandbox import HERE
 
 EXPLAINED = json.loads(Path(__file__).with_name("equivalent_changes.json").read_text())
 
@@ -39,3 +42,11 @@ def test_every_survivor_is_explained(name: str) -> None:
 def test_every_explanation_is_of_a_change() -> None:
     for name, some in EXPLAINED.items():
         assert some.keys() <= {change.key for change in changes(name)} and all(some.values())
+
+
+def test_the_readme_counts_what_was_tried() -> None:
+    text = " ".join((HERE / "README.md").read_text(encoding="utf-8").split())
+    wrong = sum(len(importlib.import_module(f"examples.assignments.mutants.{name}").MUTANTS) for name in NAMES)
+    assert f"{sum(map(len, UNUSUAL.values()))} correct solutions in unusual forms" in text
+    assert f"{wrong} wrong ones by name" in text
+    assert f"{sum(len(changes(name)) for name in EXPLAINED)} in all" in text

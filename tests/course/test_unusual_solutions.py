@@ -67,7 +67,8 @@ def test_a_helper_that_is_missing_or_wrong_is_named(tmp_path: Path, capsys: pyte
     (tmp_path / "a2.py").write_text(source("a2").replace("from collections", "import utils\nfrom collections"))
     assert run_check(["a2", str(tmp_path / "a2.py"), "--no-pictures"]) == 1
     said = capsys.readouterr().out
-    assert "No module named 'utils' (a file of your own must be handed in too, beside this one)" in said
+    assert "No module named 'utils' (a file of your own must be handed in too, beside this one and in no folder of " \
+        "its own)" in said
     (tmp_path / "utils.py").write_text("x = 1\ny = x / 0\n")
     assert run_check(["a2", str(tmp_path / "a2.py"), "--no-pictures"]) == 1
     assert "the file raised ZeroDivisionError: division by zero at line 2 of utils.py: `y = x / 0`" \

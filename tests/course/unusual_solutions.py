@@ -130,6 +130,20 @@ class Mean(mg.Op):
     def backward(self, grad, out, x):
         return np.repeat(np.expand_dims(grad, self.axis), x.shape[self.axis], self.axis) / x.shape[self.axis]
 """,
+    "more digits than float64": """
+class Softmax(Softmax):
+    def forward(self, x):
+        e = np.exp(x.astype(np.longdouble) - x.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    def backward(self, grad, out, x):
+        return out * (grad - (grad.astype(np.longdouble) * out).sum(-1, keepdims=True))
+""",
+    "a float for an array without axes": """
+_sum = unbroadcast
+def unbroadcast(grad, shape):
+    return float(grad.sum()) if shape == () else _sum(grad, shape)
+""",
     "prints": """
 class Sigmoid(Sigmoid):
     def backward(self, grad, out, x):
@@ -161,6 +175,24 @@ def topological_order(out):
             if not left[user]:
                 ready.append(user)
     return order
+""",
+    "Kahn's algorithm from the output, every use counted": """
+def topological_order(out):
+    uses, stack = {out: 0}, [out]
+    while stack:
+        for x in stack.pop().inputs:
+            if x not in uses:
+                uses[x] = 0
+                stack.append(x)
+            uses[x] += 1
+    order, ready = [], [out]
+    while ready:
+        order.append(ready.pop(0))
+        for x in order[-1].inputs:
+            uses[x] -= 1
+            if not uses[x]:
+                ready.append(x)
+    return order[::-1]
 """,
     "graphlib": """
 from graphlib import TopologicalSorter
@@ -439,6 +471,28 @@ lstm_step_forward, rnn_backward = checked(lstm_step_forward), checked(rnn_backwa
 if __name__ == "__main__":
     raise SystemExit("not here")
 """,
+    "a complex step": """
+def rnn_step_backward(dh, x, h_prev, h, W, U):
+    b = np.arctanh(h) - x @ W - h_prev @ U
+    def slopes(array, of):
+        found = np.zeros(array.shape)
+        for i in np.ndindex(array.shape):
+            moved = array.astype(complex)
+            moved[i] += 1e-30j
+            found[i] = (dh * np.tanh(of(moved)).imag).sum() / 1e-30
+        return found
+    return {"x": slopes(x, lambda x: x @ W + h_prev @ U + b), "h_prev": slopes(h_prev, lambda h: x @ W + h @ U + b),
+            "W": slopes(W, lambda W: x @ W + h_prev @ U + b), "U": slopes(U, lambda U: x @ W + h_prev @ U + b),
+            "b": slopes(np.zeros(len(U)), lambda c: x @ W + h_prev @ U + b + c)}
+""",
+    "dicts copied and joined": """
+import copy
+_back = lstm_backward
+def lstm_backward(dhs, x, h0, c0, s, p):
+    s, p = copy.deepcopy(s), dict(p | {})
+    s["tanh_c"] = np.tanh(s["c"])
+    return _back(dhs, x, h0, c0, {name: s[name] for name in ("i", "f", "o", "g", "c", "h")}, p)
+""",
     "the derivative of tanh from its formula": """
 def rnn_step_backward(dh, x, h_prev, h, W, U):
     dz = dh / np.cosh(np.arctanh(h)) ** 2
@@ -584,6 +638,103 @@ import numpy as np
 _paths = count_paths
 def count_paths(edges, T, start, end):
     return np.array(_paths(edges, T, start, end))
+""",
+    "a generator of names, which raises when it is read": """
+def order_in_a_step(edges):
+    left = {name for source, target, _ in edges for name in (source, target)}
+    while left:
+        ready = sorted(name for name in left if not any(b == name and d == 0 and a in left for a, b, d in edges))
+        if not ready:
+            raise ValueError("loop")
+        yield from ready
+        left -= set(ready)
+
+def count_paths(edges, T, start, end):
+    ways, order = {start: 1}, list(order_in_a_step(edges))
+    for t in range(1, T + 1):
+        for name in order:
+            if (name, t) != start:
+                ways[name, t] = sum(ways.get((a, t - d), 0) for a, b, d in edges if b == name)
+    return ways.get(end, 0)
+""",
+    "the first permutation that fits, and a view of keys": """
+from itertools import permutations
+
+class CyclicDefinition(ValueError):
+    def __init__(self, names):
+        super().__init__(f"{names}")
+        self.names = names
+
+def order_in_a_step(edges):
+    names = sorted(set(sum(([a, b] for a, b, _ in edges), [])))
+    for order in permutations(names):
+        if all(order.index(a) < order.index(b) for a, b, delay in edges if not delay):
+            return order
+    raise CyclicDefinition(names)
+
+def initial_copies(edges, T):
+    return {(a, t - d): None for a, _, d in edges for t in range(1, min(d, T) + 1)}.keys()
+""",
+    "ranks by powers of the adjacency matrix": """
+import numpy as np
+
+def order_in_a_step(edges):
+    names = sorted({name for edge in edges for name in edge[:2]})
+    A = np.zeros((len(names), len(names)))
+    for a, b, delay in edges:
+        A[names.index(a), names.index(b)] += delay == 0
+    if names and np.linalg.matrix_power(A, len(names)).any():
+        raise ValueError("loop")
+    rank, power = np.zeros(len(names)), A
+    for k in range(len(names)):
+        rank[(power > 0).any(axis=0)] = k + 1
+        power = power @ A
+    return [names[i] for i in np.argsort(rank, kind="stable")]
+""",
+    "paths enumerated from the end, edges in a while loop": """
+def unroll(edges, T):
+    found, t = [], 1
+    while t <= T:
+        found.extend(map(lambda edge: ((edge[0], t - edge[2]), (edge[1], t)), edges))
+        t += 1
+    return tuple(found)
+
+def count_paths(edges, T, start, end):
+    if start == end:
+        return 1
+    return sum(count_paths(edges, T, start, (a, end[1] - d)) for a, b, d in edges if b == end[0]) if end[1] >= max(
+        1, start[1]) else 0
+""",
+    "a search with a set of finished signals": """
+def order_in_a_step(edges):
+    order, open_ = {}, set()
+
+    def visit(name):
+        if name in open_:
+            raise ValueError(name)
+        if name not in order:
+            open_.add(name)
+            for source, target, delay in edges:
+                if target == name and not delay:
+                    visit(source)
+            open_.remove(name)
+            order[name] = len(order)
+
+    for source, target, _ in edges[::-1]:
+        visit(target)
+        visit(source)
+    return list(order)
+""",
+    "edges of a step followed until nothing changes": """
+def count_paths(edges, T, start, end):
+    ways = {}
+    while True:
+        before = dict(ways)
+        ways = {copy: 0 for link in unroll(edges, T) for copy in link} | {start: 1}
+        for source, target in unroll(edges, T):
+            ways[target] += before.get(source, 0) if target != start else 0
+        if ways == before:
+            return ways.get(end, 0)
 """,
 }
 
@@ -739,6 +890,124 @@ def train(x, target, h0, p, k, lr, epochs):
                     tensor.data -= lr * tensor.grad
             h = h.detach()
             losses.append(loss.item())
+    return losses
+""",
+    "detached where a chunk begins, in chunk_loss itself": """
+_chunk = chunk_loss
+def chunk_loss(x, target, h, p):
+    return _chunk(x, target, h, p)
+
+def truncated_gradients(x, target, h0, p, k):
+    total, h = {name: 0 for name in p}, mg.Tensor(h0)
+    while len(x):
+        for tensor in p.values():
+            tensor.grad = None
+        loss, h = chunk_loss(x[:k], target[:k], h.detach(), p)
+        loss.backward()
+        total, x, target = {name: total[name] + p[name].grad for name in p}, x[k:], target[k:]
+    return total
+""",
+    "parameters copied for each chunk": """
+def truncated_gradients(x, target, h0, p, k):
+    grads, h = [], h0
+    for start in range(0, len(x), k):
+        copied = {name: mg.Tensor(tensor.numpy().copy(), requires_grad=True) for name, tensor in p.items()}
+        loss, last = chunk_loss(x[start:start + k], target[start:start + k], mg.Tensor(h), copied)
+        loss.backward()
+        grads.append({name: tensor.grad for name, tensor in copied.items()})
+        h = last.numpy()
+    return {name: sum(grad[name] for grad in grads) for name in p}
+""",
+    "a recursive chunk, and an update in place of the array": """
+def chunk_loss(x, target, h, p):
+    h = mg.tanh(x[0] @ p["W"] + h @ p["U"] + p["b"])
+    loss = mg.losses.mse(h @ p["V"], target[0])
+    if len(x) == 1:
+        return loss, h
+    rest, last = chunk_loss(x[1:], target[1:], h, p)
+    return loss + rest, last
+
+def train(x, target, h0, p, k, lr, epochs):
+    losses = []
+    for _ in range(epochs):
+        h = mg.Tensor(h0)
+        for a, b in zip(range(0, len(x), k), range(k, len(x) + k, k)):
+            old = {name: tensor.data.copy() for name, tensor in p.items()}
+            loss, h = chunk_loss(x[a:b], target[a:b], mg.Tensor(h.numpy()), p)
+            for name, grad in mg.grad(loss, p).items():
+                p[name].data[...] = old[name] - lr * grad
+            losses.append(loss)
+    return [loss.item() for loss in losses]
+""",
+    "states that require gradients at the borders": """
+import numpy as np
+
+def truncated_gradients(x, target, h0, p, k):
+    h, found = mg.Tensor(h0, requires_grad=True), {name: np.zeros(tensor.shape) for name, tensor in p.items()}
+    for number in range(-(-len(x) // k)):
+        steps = slice(number * k, (number + 1) * k)
+        loss, last = chunk_loss(x[steps], target[steps], h, p)
+        for name, grad in mg.grad(loss, p).items():
+            found[name] += grad
+        h = mg.Tensor(last.numpy().copy(), requires_grad=True)
+    return found
+""",
+    "the mean times the number of steps": """
+def chunk_loss(x, target, h, p):
+    hs = []
+    for xt in x:
+        h = mg.tanh(mg.Tensor(xt) @ p["W"] + h @ p["U"] + p["b"])
+        hs.append(h)
+    error = mg.stack(hs) @ p["V"] - target
+    return (error * error).mean() * len(x), hs[-1]
+""",
+    "the product with W before all chunks, and a total of the losses": """
+def truncated_gradients(x, target, h0, p, k):
+    for tensor in p.values():
+        tensor.grad = None
+    xw, h, total = [row for row in mg.Tensor(x) @ p["W"] + p["b"]], mg.Tensor(h0), 0
+    for start in range(0, len(x), k):
+        losses = []
+        for t in range(start, min(start + k, len(x))):
+            h = mg.tanh(xw[t] + h @ p["U"])
+            losses.append(mg.losses.mse(h @ p["V"], target[t]))
+        loss = sum(losses)
+        loss.backward()
+        total, h = total + loss, h.detach()
+    return {name: tensor.grad for name, tensor in p.items()}
+""",
+    "a pass for each step of a chunk, the last one first": """
+def truncated_gradients(x, target, h0, p, k):
+    h, found = mg.Tensor(h0), {name: 0 for name in p}
+    for start in range(0, len(x), k):
+        h, losses = h.detach(), []
+        for t in range(start, min(start + k, len(x))):
+            h = mg.tanh(x[t] @ p["W"] + h @ p["U"] + p["b"])
+            losses.append(mg.losses.mse(h @ p["V"], target[t]))
+        for loss in losses[::-1]:
+            found = {name: found[name] + grad for name, grad in mg.grad(loss, p).items()}
+    return found
+""",
+    "states as columns": """
+def chunk_loss(x, target, h, p):
+    h, total = h.T, 0
+    for xt, yt in zip(x, target):
+        h = mg.tanh(p["W"].T @ xt.T + p["U"].T @ h + p["b"].reshape(-1, 1))
+        total = total + mg.losses.mse(p["V"].T @ h, yt.T)
+    return total, h.T
+""",
+    "gradients cleared before and after": """
+_cut, _train = truncated_gradients, train
+def truncated_gradients(x, target, h0, p, k):
+    found = _cut(x, target, h0, p, k)
+    for tensor in p.values():
+        tensor.grad = None
+    return found
+
+def train(x, target, h0, p, k, lr, epochs):
+    losses = _train(x, target, h0, p, k, lr, epochs)
+    for tensor in p.values():
+        tensor.grad = None
     return losses
 """,
 }

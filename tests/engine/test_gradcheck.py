@@ -269,9 +269,9 @@ class TestComparingByHand:
     @pytest.mark.parametrize("analytic, numeric, words", [
         (A.T, A, "has shape (4, 3); it must be (3, 4): it is transposed"),
         (A.sum(0, keepdims=True), A.sum(0), "has shape (1, 4); it must be (4,): was it summed with keepdims=True?"),
-        (A, A.sum(0), "has shape (3, 4); it must be (4,): the sum over the broadcast axis 0 is missing"),
-        (A, A.sum(1, keepdims=True), "must be (3, 1): the sum over the broadcast axis 1 is missing"),
-        (A, A.sum(), "must be (): the sum over the broadcast axes 0, 1 is missing"),
+        (A, A.sum(0), "has shape (3, 4); it must be (4,): the sum over its broadcast axis 0 is missing"),
+        (A, A.sum(1, keepdims=True), "must be (3, 1): the sum over its broadcast axis 1 is missing"),
+        (A, A.sum(), "must be (): the sum over its broadcast axes 0, 1 is missing"),
         (A[0], A, "has shape (4,); it must be (3, 4)"),
         (SQUARE.T, SQUARE, "(exactly the transpose)")])
     def test_shapes(self, analytic, numeric, words):

@@ -209,6 +209,7 @@ def painted(folder: Path, **environment: str) -> dict[str, bytes]:
 
 
 @painting
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     first = painted(tmp_path / "a", PYTHONHASHSEED="1")
     second = painted(tmp_path / "b", PYTHONHASHSEED="2", TZ="Asia/Tokyo")

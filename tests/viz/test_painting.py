@@ -452,6 +452,7 @@ def test_a_machine_without_fonts_paints_readable_labels(tmp_path: Path) -> None:
 
 
 @painting
+@pytest.mark.slow
 def test_labels_are_no_wider_than_computed(tmp_path: Path) -> None:
     from viz.render.fonts import text_width
 

@@ -248,6 +248,7 @@ class TestCompiledModules:
                               env={"PYTHONPATH": str(tmp_path / "new.zip")}, capture_output=True, text=True, check=True)
         assert done.stdout.split() == ["42", str(tmp_path / "new.zip" / "small.pyc")]
 
+    @pytest.mark.slow
     def test_of_packages_are_used_until_their_source_changes(self, tmp_path: Path,
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
         source = tmp_path / "modules" / "small.py"

@@ -423,6 +423,7 @@ def test_layers_of_several_runs_are_boxes_with_one_arrow_from_run_to_run() -> No
     assert listed == [f"{run}  128 numbers   {true_minus(f'|g| {size:.1e}')}" for run, size in norms.items()]
 
 
+@pytest.mark.slow
 def test_each_step_of_a_pass_is_marked_at_the_layers_of_several_runs() -> None:
     runs, loss = lstm_pair()
     steps = loss.backward_steps()

@@ -13,7 +13,7 @@ from examples.assignments import a1_source as solution
 from examples.assignments.comparisons.a1 import Drawing, Extreme, InMinigrad, Renamed, edges
 from examples.assignments.grading import Assignment, Check, Imports, InTurn, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a1 as graphs
-from examples.assignments.naming import Candidate
+from examples.assignments.naming import Candidate, unlike
 from examples.assignments.probes import a1 as probes
 from examples.assignments.sandbox import Job
 
@@ -85,18 +85,39 @@ def backward_mistakes(d: dict[str, Array]) -> dict[str, Mistakes]:
             ("the sum is over the whole array, but should be over each row", soft * (gs - (gs * soft).sum())),
             ("the factor out in front is missing", gs - (gs * soft).sum(-1, keepdims=True)),
             ("inside the sum it is grad, but should be grad * out", soft * (gs - gs.sum(-1, keepdims=True))),
+            ("it is sum(grad) * out, but should be sum(grad * out): the products are summed",
+             soft * (gs - gs.sum(-1, keepdims=True) * soft)),
             ("inside the sum it is out, but should be grad * out", soft * (gs - soft.sum(-1, keepdims=True))))}}
 
 
 def unbroadcast_mistakes(k: Array) -> Mistakes:
     """Return wrong variants of unbroadcast; k (4, 3, 2)."""
-    whole = {"row": (0, 1), "column": (0, 2), "matrix": (0,), "number": (0, 1, 2), "ones": (0, 1), "first": (0,)}
     found = {}
-    for name, axes in whole.items():
-        first = k[tuple(0 if axis in axes else slice(None) for axis in range(3))]
-        shape = probes.SHAPES[name]
-        found[name] = of(("it is the mean over the broadcast axes, but should be the sum", k.mean(axes).reshape(shape)),
-                         ("it is one slice only: the sum over the broadcast axes is missing", first.reshape(shape)))
+    for name, (part, shape) in probes.UNBROADCAST.items():
+        grad = k[part]
+        padded = (1,) * (grad.ndim - len(shape)) + shape
+        axes = tuple(axis for axis, n in enumerate(padded) if n == 1)
+        first = grad[tuple(slice(0, n) for n in padded)]
+        found[name] = unlike(of(
+            ("it is the mean over the broadcast axes, but should be the sum", grad.mean(axes).reshape(shape)),
+            ("it is one slice only: the sum over the broadcast axes is missing", first.reshape(shape)),
+            ("grad is reshaped to (-1, *shape) and summed over the first axis: elements of other rows are added",
+             grad.reshape(-1, *shape).sum(0))), np.asarray(grad.sum(axes)).reshape(shape))
+    return found
+
+
+def class_mistakes(name: str, d: dict[str, Array]) -> Mistakes:
+    """Return gradients of another instance's operands: of an operation that keeps these on the class."""
+    options, inputs, operands = probes.OPERATIONS[name]
+    arrays = [d[given] for given in inputs]
+    others = [probes.between(array) for array in arrays]
+    other = getattr(solution, name)(*options).forward(*others)
+    found: Mistakes = {operand: [] for operand in operands}
+    for used in (others, arrays):
+        grads = getattr(solution, name)(*options).backward(d[f"grad_{name}"], other, *used)
+        for operand, grad in zip(operands, grads if isinstance(grads, tuple) else (grads,)):
+            found[operand] += of(("it is that of another instance's operands: what forward keeps belongs on self, not "
+                                  "on the class", grad))
     return found
 
 
@@ -113,8 +134,10 @@ def numbers(seed: int) -> dict[str, Any]:
 def of_operation(name: str, d: dict[str, Any], right: dict[str, Any]) -> list[Check]:
     """Return the checks of one operation."""
     forward, backward = questions = f"{name}.forward", f"{name}.backward"
-    derivative = Values(backward, right[backward], backward_mistakes(d)[name], prefix="d", until="{}",
-                        edges=edges(name), graph=name)
+    own, others = backward_mistakes(d)[name], class_mistakes(name, d)
+    mistakes = {operand: unlike([*own[operand], *others[operand]], right[backward][operand]) for operand in own}
+    derivative = Values(backward, right[backward], mistakes, prefix="d", until="{}", edges=edges(name), graph=name)
+    uses = (backward, "unbroadcast") if name == "Multiply" else (backward,)
     called = {given: operand for operand, given in graphs.OPERANDS[name].items()}
     of_inputs = dict(zip(probes.OPERATIONS[name][1], right[backward].values()))
     cases = probes.CASES[name]
@@ -124,13 +147,13 @@ def of_operation(name: str, d: dict[str, Any], right: dict[str, Any]) -> list[Ch
                                                prefix="d") for case in cases)])
     return [
         Check(f"{name}: shapes and dtypes", 1, Shapes({question: right[question] for question in questions}),
-              of=(*questions, "unbroadcast")),
+              of=(forward, *uses)),
         Check(f"{name}: forward", 1, results, of=(forward,)),
-        Check(f"{name}: derivative", 2, derivatives, again=1, of=(backward, "unbroadcast")),
+        Check(f"{name}: derivative", 2, derivatives, again=1, of=uses),
         Check(f"{name}: inputs unmodified, second call", 1, InTurn([
             Unmodified(questions, derivative, {f"grad_{name}": "grad", f"out_{name}": "out", **called}),
-            SecondCall(questions, derivative)]), of=(backward, forward, "unbroadcast")),
-        Check(f"{name}: central differences", 1, Renamed(name, of_inputs), of=(backward, forward, "unbroadcast"))]
+            SecondCall(questions, derivative)]), of=(*uses, forward)),
+        Check(f"{name}: central differences", 1, Renamed(name, of_inputs), of=(*uses, forward))]
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
@@ -142,14 +165,15 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     checks = [Check("import and signatures", 0, Imports(SIGNATURES)),
               Check("unbroadcast: shapes and dtypes", 1, Shapes({"unbroadcast": right["unbroadcast"]}),
                     of=("unbroadcast",)),
-              Check("unbroadcast: the sums", 1, Values("unbroadcast", right["unbroadcast"],
-                                                       unbroadcast_mistakes(d["k"])), again=1, of=("unbroadcast",))]
+              Check("unbroadcast: the sums", 1, Values(
+                  "unbroadcast", right["unbroadcast"], unbroadcast_mistakes(d["k"]),
+                  f"grad of shape {d['k'].shape}"), again=1, of=("unbroadcast",))]
     for name in graphs.OPERANDS:
         checks += of_operation(name, d, right)
-    extremes = [look for name in ("Sigmoid", "Softmax") for look in (
-        Values(f"{name}.forward:extremes", right[f"{name}.forward:extremes"]), Extreme(name, d["extreme"]))]
-    checks += [Check("extreme numbers", 1, InTurn(extremes), of=functions),
-               Check("in minigrad", 2, InMinigrad(network.pop("order"), network), of=functions)]
+    checks += [Check(f"{name}: extreme numbers", 1, InTurn([
+        Values(f"{name}.forward:extremes", right[f"{name}.forward:extremes"]), Extreme(name, d["extreme"])]),
+                     of=(f"{name}.forward", f"{name}.backward")) for name in ("Sigmoid", "Softmax")]
+    checks += [Check("in minigrad", 2, InMinigrad(network.pop("order"), network), of=functions)]
     # backward gets right results of forward
     late = [question for question in probes.CALLS if ".backward" in question]
     early = [question for question in [*probes.CALLS, *(() if hidden else probes.NUMERIC)] if question not in late]

@@ -66,11 +66,27 @@ def several(seed: int) -> Rows:
                           ("v", ("c", "b", "d")), ("w", ("u", "v"))])
 
 
-def random_graph(seed: int, nodes: int = 14) -> Rows:
-    """Return a graph whose nodes each read up to three earlier ones, perhaps one twice."""
+def twice(seed: int) -> Rows:
+    """Return a graph in which nodes are used twice by one node, and again by others, near to the output and far.
+
+    Near and far come in both orders, so no way through the graph meets all of the near ones last. Two inputs don't
+    count: their local derivative is 0; z is used by nothing else.
+    """
+    rows = rows_of(seed, [
+        ("x", ()), ("y", ()), ("z", ()), ("c", ("x", "y")), ("far1", ("c",)), ("far2", ("far1", "y")),
+        ("far3", ("far2",)), ("near", ("c", "c")), ("a", ("near", "far3")), ("b", ("far3", "near")),
+        ("p", ("y",)), ("q", ("p", "x")), ("k", ("c", "c", "q")), ("m", ("far3", "c", "c")), ("n", ("x", "z", "x")),
+        ("left", ("a", "k", "n")), ("right", ("m", "b", "n")), ("out", ("left", "right"))])
+    still = {"far2": 1, "n": 1}
+    return [(name, value, inputs, [0.0 if still.get(name) == k else slope for k, slope in enumerate(local)])
+            for name, value, inputs, local in rows]
+
+
+def random_graph(seed: int, nodes: int = 40) -> Rows:
+    """Return a graph whose nodes each read up to four of the last ones, often one of them twice."""
     rng = np.random.default_rng(seed)
     names = [f"n{k}" for k in range(nodes)]
-    return rows_of(seed, [(name, tuple(names[k - 1 - int(i)] for i in rng.integers(0, min(k, 4), rng.integers(1, 4)))
+    return rows_of(seed, [(name, tuple(names[k - 1 - int(i)] for i in rng.integers(0, min(k, 6), rng.integers(1, 5)))
                            if k > 1 else ()) for k, name in enumerate(names)])
 
 
@@ -94,18 +110,18 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Order and backward pass of several graphs."""
     rows: dict[str, Rows] = {"small": small(seed), "ladder": ladder(60), "chain": chain(3000), "detour": detour(seed),
                              "unnamed": unnamed(seed), "several": several(seed), "leaf": [("a", 2.0, [], [])],
-                             "random": random_graph(seed)}
+                             "twice": twice(seed), "random": random_graph(seed)}
     roots = {name: [4, 5, 6, 3] if name == "several" else [len(some) - 1] for name, some in rows.items()}
     order = {name: Ordered(name, some, roots[name]) for name, some in rows.items()}
     back = {name: Gradients(name, some, roots[name], [gradients(some, root) for root in roots[name]],
                             again=name not in ("small", "ladder", "chain")) for name, some in rows.items()}
-    others = ["detour", "unnamed", "several", "leaf", "random"]
+    others = ["detour", "unnamed", "several", "leaf", "twice", "random"]
     of_order, of_back = ("topological_order",), ("backward", "topological_order")
     checks = [Check("import and signatures", 0, Imports(SIGNATURES)),
               Check("order: a small graph", 2, order["small"], of=of_order),
               Check("order: 60 diamonds", 1, order["ladder"], of=of_order),
               Check("order: a chain of 3,000 nodes", 1, order["chain"], of=of_order),
-              Check("order: other graphs", 1, InTurn([order[name] for name in others]), of=of_order),
+              Check("order: other graphs", 1, InTurn([order[name] for name in others]), again=1, of=of_order),
               Check("gradients: a small graph", 3, back["small"], again=1, of=of_back),
               Check("gradients: 60 diamonds", 1, back["ladder"], of=of_back),
               Check("gradients: a chain of 3,000 nodes", 1, back["chain"], of=of_back),

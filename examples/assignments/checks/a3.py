@@ -24,7 +24,7 @@ from examples.assignments.grading import (
 )
 from examples.assignments.graphs import a3 as graphs
 from examples.assignments.naming import Candidate, Edge, unlike
-from examples.assignments.probes.a3 import RESULTS
+from examples.assignments.probes.a3 import LARGE, RESULTS, ZEROS
 from examples.assignments.sandbox import Job
 
 from . import a3_lstm as lstm
@@ -43,6 +43,7 @@ SIGNATURES = {
     "lstm_backward": ["dhs", "x", "h0", "c0", "s", "p"],
 }
 FUNCTIONS = "step_forward", "step_backward", "forward", "backward"
+MORE = {LARGE: graphs.large, ZEROS: graphs.zeros}
 SIZES_OF_ONE = "one step, one sequence, one feature and one unit"
 BLOCKED = ["minigrad", "rnn", "viz", "torch", "jax", "tensorflow", "autograd"]
 CALLED = {"dh_2": "dh", "lstm_dh_2": "dh", "lstm_dc_2": "dc", **{f"lstm_{name}": f's["{name}"]' for name in "ifogch"}}
@@ -50,6 +51,7 @@ CALLED = {"dh_2": "dh", "lstm_dh_2": "dh", "lstm_dc_2": "dc", **{f"lstm_{name}":
 
 # ---- the usual mistakes, by step
 Mistakes = Callable[[Numbers, int], dict[str, list[Candidate]]]
+Sets = Mapping[str, Numbers]  # further inputs: large ones, and zeros
 
 
 def forward_of(question: str, n: Numbers, right: Mapping[str, Array], mistakes: Mistakes) -> Forward:
@@ -89,7 +91,19 @@ def results(*some: Mapping[str, Array]) -> list[str]:
 
 
 # ---- the assignment
-def rnn_checks(n: Numbers, ones: Numbers) -> list[Check]:
+def turns(look: Look, question: str, right: Callable[[Numbers], Mapping[str, Array]], more: Sets,
+          prefix: str = "") -> InTurn:
+    """Return a look at the results of a function, and then at those of further sets of inputs."""
+    return InTurn([look, *(Values(f"{question}:{which}", right(n), place=f"with {which}", prefix=prefix)
+                           for which, n in more.items())])
+
+
+def only(right: Mapping[str, Array], states: str, others: bool = False) -> Mapping[str, Array]:
+    """Return the gradients of states, with those before the first step; `others`: all but these."""
+    return {name: array for name, array in right.items() if (name.removesuffix("0") in states) != others}
+
+
+def rnn_checks(n: Numbers, ones: Numbers, more: Sets) -> list[Check]:
     questions = one, back, steps, through_time = tuple(f"rnn_{what}" for what in FUNCTIONS)
     d = n.d
     step, states = {"h": d["hs"][0]}, {"h": d["hs"]}
@@ -100,13 +114,19 @@ def rnn_checks(n: Numbers, ones: Numbers) -> list[Check]:
     return [
         Check("rnn: shapes and dtypes", 1, Shapes(dict(zip(questions, (
             step, n.rnn_steps[1], states, n.rnn)))), of=questions),
-        Check("rnn: one step forward", 1,
-              Values(one, step, rnn.forward_mistakes(n, 1), "t = 1", until="h[1]"), of=(one,)),
-        Check("rnn: forward by step", 1, forward, again=1, of=(steps, one)),
-        Check("rnn: one step backward", 2,
-              Values(back, n.rnn_steps[1], rnn.back_mistakes(n, 2), "t = 2", "d", "z[2]"), of=(back,)),
-        Check("rnn: dL/dh by step", 2, time, again=1, of=(through_time, back)),
-        Check("rnn: dL/dx, and parameters by step", 2, sums, again=1, of=(through_time, back)),
+        Check("rnn: one step forward", 1, turns(
+            Values(one, step, rnn.forward_mistakes(n, 1), "t = 1", until="h[1]"), one,
+            lambda n: {"h": n.d["hs"][0]}, more), of=(one,)),
+        Check("rnn: forward by step", 1, turns(forward, steps, lambda n: {"h": n.d["hs"]}, more), again=1,
+              of=(steps, one)),
+        Check("rnn: one step backward", 2, turns(
+            Values(back, n.rnn_steps[1], rnn.back_mistakes(n, 2), "t = 2", "d", "z[2]"), back,
+            lambda n: n.rnn_steps[1], more, "d"), of=(back,)),
+        Check("rnn: dL/dh by step", 2, turns(time, through_time, lambda n: only(n.rnn, "h"), more, "dL/d"),
+              again=1, of=(through_time, back)),
+        Check("rnn: dL/dx, and parameters by step", 2, turns(
+            sums, through_time, lambda n: only(n.rnn, "h", others=True), more, "dL/d"), again=1,
+              of=(through_time, back)),
         Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED, results(n.rnn_steps[1], n.rnn)),
               of=(through_time, *questions)),
         Check("rnn: second call", 1, SecondCall(
@@ -116,7 +136,7 @@ def rnn_checks(n: Numbers, ones: Numbers) -> list[Check]:
             name: n.rnn[name] for name in ("x", "h0", "W", "U", "b")}), of=(through_time, *questions))]
 
 
-def lstm_checks(n: Numbers, ones: Numbers) -> list[Check]:
+def lstm_checks(n: Numbers, ones: Numbers, more: Sets) -> list[Check]:
     questions = one, back, steps, through_time = tuple(f"lstm_{what}" for what in FUNCTIONS)
     step = {name: array[0] for name, array in n.s.items()}
     forward = forward_of(steps, n, n.s, lstm.forward_mistakes)
@@ -126,13 +146,18 @@ def lstm_checks(n: Numbers, ones: Numbers) -> list[Check]:
     return [
         Check("lstm: shapes and dtypes", 1, Shapes(dict(zip(questions, (
             step, n.lstm_steps[1], n.s, n.lstm)))), of=questions),
-        Check("lstm: one step forward", 2,
-              Values(one, step, lstm.forward_mistakes(n, 1), "t = 1", until="h[1]"), of=(one,)),
-        Check("lstm: forward by step", 1, forward, again=1, of=(steps, one)),
-        Check("lstm: one step backward", 3,
-              Values(back, n.lstm_steps[1], lstm.back_mistakes(n, 2), "t = 2", "d", "c[2]"), of=(back,)),
-        Check("lstm: dL/dh and dL/dc by step", 2, time, again=1, of=(through_time, back)),
-        Check("lstm: dL/dx, and parameters by step", 2, sums, again=1, of=(through_time, back)),
+        Check("lstm: one step forward", 2, turns(
+            Values(one, step, lstm.forward_mistakes(n, 1), "t = 1", until="h[1]"), one,
+            lambda n: {name: array[0] for name, array in n.s.items()}, more), of=(one,)),
+        Check("lstm: forward by step", 1, turns(forward, steps, lambda n: n.s, more), again=1, of=(steps, one)),
+        Check("lstm: one step backward", 3, turns(
+            Values(back, n.lstm_steps[1], lstm.back_mistakes(n, 2), "t = 2", "d", "c[2]"), back,
+            lambda n: n.lstm_steps[1], more, "d"), of=(back,)),
+        Check("lstm: dL/dh and dL/dc by step", 2, turns(
+            time, through_time, lambda n: only(n.lstm, "hc"), more, "dL/d"), again=1, of=(through_time, back)),
+        Check("lstm: dL/dx, and parameters by step", 2, turns(
+            sums, through_time, lambda n: only(n.lstm, "hc", others=True), more, "dL/d"), again=1,
+              of=(through_time, back)),
         Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED, results(n.lstm_steps[1], n.lstm, n.s)),
               of=(through_time, *questions)),
         Check("lstm: second call", 1, SecondCall(
@@ -143,7 +168,7 @@ def lstm_checks(n: Numbers, ones: Numbers) -> list[Check]:
 
 
 def stages(kind: str, hidden: bool) -> list[tuple[list[str], list[str]]]:
-    """Return the questions of each job, and the names of its inputs.
+    """Return the questions of each job, and the names of its inputs; each is asked with further inputs, too.
 
     A right result is an input of a job only after the function that computes it has been asked: the states of
     rnn_forward go to rnn_backward, and of its gradients one step's go to rnn_step_backward.
@@ -152,18 +177,23 @@ def stages(kind: str, hidden: bool) -> list[tuple[list[str], list[str]]]:
     states = ["hs"] if kind == "rnn" else [f"lstm_{name}" for name in RESULTS]
     upstream = ["dh_2"] if kind == "rnn" else ["lstm_dh_2", "lstm_dc_2"]
     forward = [f"{kind}_step_forward", f"{kind}_forward", *([] if hidden else [f"{kind}_forward:numeric"])]
-    return [(forward, inputs), ([f"{kind}_backward"], [*inputs, *states]),
-            ([f"{kind}_step_backward"], [*inputs, *states, *upstream])]
+    found = [(forward, inputs), ([f"{kind}_backward"], [*inputs, *states]),
+             ([f"{kind}_step_backward"], [*inputs, *states, *upstream])]
+    return [([*questions, *(f"{one}:{which}" for one in questions if ":" not in one for which in MORE)], names)
+            for questions, names in found]
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """The plain cell and the LSTM; hidden: with sizes of their own."""
     n, others = (Numbers(number, graphs.HIDDEN_SIZES if hidden else graphs.SIZES) for number in (seed, seed + 1))
     ones = Numbers(seed, graphs.ONES)
-    for kind, checks in (("rnn", rnn_checks(n, ones)), ("lstm", lstm_checks(n, ones))):
+    more = {which: Numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES, changed)
+            for which, changed in MORE.items()}
+    for kind, checks in (("rnn", rnn_checks(n, ones, more)), ("lstm", lstm_checks(n, ones, more))):
         wanted = {name: arguments for name, arguments in SIGNATURES.items() if name.startswith(kind)}
         jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions,
-                    {name: n.d[name] for name in names}, list(wanted), BLOCKED,
+                    {name: n.d[name] for name in names} | {f"{which} {name}": other.d[name] for which, other
+                                                           in more.items() for name in names}, list(wanted), BLOCKED,
                     others=[{name: other.d[name] for name in names} for other in (others, ones)])
                 for questions, names in stages(kind, hidden)]
         first = Check(f"{kind}: import and signatures", 0, Imports(wanted))

@@ -35,6 +35,8 @@ def forward_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
             found[k].append(Candidate(f"{what}_{k} is unused: its term is missing", squash(z - term), edge))
         found[k].append(Candidate(f"it is h_prev @ U_{k}.T, but should be h_prev @ U_{k}",
                                   squash(z - terms["U"] + h_prev @ p[f"U_{k}"].T), edge))
+        found[k].append(Candidate(f"1 is added to b_{k}: a bias may begin at 1, the cell adds it as it is",
+                                  squash(z + 1), edge))
         for j in GATES:
             if j == k:
                 continue
@@ -95,6 +97,7 @@ class Back:
             ("dc, the contribution of the next step, is missing", self.whole - dc, carry),
             (of_wrong.format("1 - c**2"), dc + dh * o * (1 - c * c), way),
             (of_wrong.format("1 - h**2"), dc + dh * o * (1 - h * h), way),
+            ("the derivative of tanh is 1 - tanh(c)**2, not 1 - tanh(c)", dc + dh * o * (1 - tanh_c), way),
             ("the factor (1 - tanh(c)**2) is missing", dc + dh * o, way),
             ("the factor o is missing on the way through h", dc + dh * (1 - tanh_c * tanh_c), way)]
 
@@ -192,6 +195,9 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
             found += [Candidate(f"{BACKWARD} c[{t + 1}], {m.mistake}", own + m.gives, m.edge)
                       for m in back_mistakes(n, t + 1)["c_prev"]]
             found += carried_mistakes(n, own, n.lstm["c"][t], t, (f"c[{t}]", f"c[{t + 1}]"), "c")
+        if t < n.T - 1:
+            found.append(Candidate(f"dL/dc[{t + 1}] is multiplied by f[{t + 2}], but should be by f[{t + 1}]",
+                                   own + n.lstm["c"][t] * n.s["f"][t + 1], (f"c[{t}]", f"c[{t + 1}]")))
         return found
     if t == n.T:
         return direct_mistakes(n, direct, t)

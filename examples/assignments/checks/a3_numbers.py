@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,13 @@ PARAMETERS = [f"{what}_{k}" for k in GATES for what in "WUb"]
 class Numbers:
     """Inputs and right results, with one set of numbers."""
 
-    def __init__(self, seed: int, sizes: tuple[int, int, int, int]) -> None:
-        self.d: dict[str, Any] = dict(graphs.numbers(seed, sizes))
+    def __init__(self, seed: int, sizes: tuple[int, int, int, int],
+                 changed: Callable[[dict[str, Array]], dict[str, Array]] = dict) -> None:
+        self.d: dict[str, Any] = dict(changed(graphs.numbers(seed, sizes)))
         d = self.d
         self.T, self.N = d["x"].shape[:2]
         d["hs"] = solution.rnn_forward(d["x"], d["h0"], d["W"], d["U"], d["b"])
+        self.without_bias = solution.rnn_forward(d["x"], d["h0"], d["W"], d["U"], 0 * d["b"])
         self.p = {name: d[name] for name in PARAMETERS}
         self.s = solution.lstm_forward(d["x"], d["h0"], d["c0"], self.p)
         d |= {f"lstm_{name}": array for name, array in self.s.items()}

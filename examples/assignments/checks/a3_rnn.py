@@ -25,6 +25,7 @@ def forward_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
     recurrent = f"h[{t - 1}]", f"z[{t}]"
     found = [
         Candidate("tanh is missing", z, (f"z[{t}]", f"h[{t}]")),
+        Candidate("ReLU is used where tanh belongs", np.maximum(z, 0), (f"z[{t}]", f"h[{t}]")),
         Candidate("sigmoid is used where tanh belongs", solution.sigmoid(z), (f"z[{t}]", f"h[{t}]")),
         Candidate("the bias b is not added", np.tanh(z - b), None),
         Candidate("b is subtracted", np.tanh(z - 2 * b), None),
@@ -106,6 +107,8 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
             *_before_tanh(n, t), *carried_mistakes(n, direct, n.rnn["h"][t], t, way),
             Candidate(f"{BACKWARD} h[{t + 1}], the product with U.T is missing: it is dL/dz[{t + 1}]",
                       direct + n.rnn["h"][t] * (1 - n.d["hs"][t] ** 2), way),
+            Candidate("the states are computed again, without b: those of rnn_forward are given, as hs",
+                      direct + n.rnn["h"][t] * (1 - n.without_bias[t] ** 2) @ n.d["U"].T, way),
             *(Candidate(f"{BACKWARD} h[{t + 1}], {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from examples.assignments import a5_source as solution
-from examples.assignments.comparisons.a5 import NAMES, Drawing, Learned, Losses, Reach, Repeated, Truncated
+from examples.assignments.comparisons.a5 import NAMES, Drawing, Learned, Lengths, Losses, Reach, Repeated, Truncated
 from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a5 as graphs
 from examples.assignments.naming import Candidate, Edge, unlike
@@ -36,7 +36,10 @@ class Variant:
         zero: the first state is zero; late: a chunk's loss is that after its update.
         only: which chunks' gradients are kept.
         carry: whether the state is carried from epoch to epoch.
-        clear: gradients are cleared before a backward pass; sign: of the update.
+        clear: gradients are cleared before a backward pass; kept: but not before the first one.
+        running: what .grad adds up is added up again, after each chunk.
+        sign: of the update; frozen: the parameter without one; once: there is one for each epoch.
+        mean: gradients are divided by k (1), or by the number of the chunk's steps (2); told: so are losses.
     """
 
     mistake: str
@@ -49,6 +52,12 @@ class Variant:
     sign: float = -1.0
     zero: bool = False
     late: bool = False
+    kept: bool = False
+    running: bool = False
+    frozen: str = ""
+    once: bool = False
+    mean: int = 0
+    told: int = 0
 
 
 def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -> tuple[Any, Any]:
@@ -76,29 +85,36 @@ def gradients(d: dict[str, Any], variant: Variant) -> dict[str, Array]:
         losses.append(loss)
         if variant.cut != 0:
             h = h.detach()
+    total = {name: np.zeros(x.shape) for name, x in p.items()}
     for loss in losses[variant.only]:
         loss.backward()
-    return {name: x.grad if x.grad is not None else np.zeros(x.shape) for name, x in p.items()}
+        total = {name: total[name] * variant.running + (0 if x.grad is None else x.grad) for name, x in p.items()}
+    return total
 
 
 def training(d: dict[str, Any], variant: Variant) -> Array:
     """Return the losses of a variant of training."""
-    p, T, losses = probes.parameters(d), len(d["x"]), []
+    p, T = probes.parameters(d), len(d["x"])
+    losses: list[float] = []
+    probes.leave(p)
     h: Any = mg.Tensor(d["h0"])
     for _ in range(d["epochs"]):
         h = h if variant.carry else mg.Tensor(d["h0"] * (not variant.zero))
         for start in range(0, T, variant.k):
             if variant.reset and start:
                 h = mg.Tensor(d["h0"] * (variant.reset == 1))
-            part, first = slice(start, start + variant.k), h
+            part, first, steps = slice(start, start + variant.k), h, min(variant.k, T - start)
             loss, h = chunk(d, part, h, p, variant.cut or 0)
-            for x in p.values():
-                x.grad = None if variant.clear else x.grad
-            loss.backward()
-            for x in p.values():
-                x.data = x.data + variant.sign * d["lr"] * x.grad
+            if variant.clear and not (variant.kept and not losses) and not (variant.once and start):
+                for x in p.values():
+                    x.grad = None
+            (loss / (1, variant.k, steps)[variant.mean]).backward()
+            if not variant.once or start + variant.k >= T:
+                for name, x in p.items():
+                    x.data = x.data + variant.sign * d["lr"] * x.grad * (name != variant.frozen)
             h = h.detach()
-            losses.append((chunk(d, part, first, p, 0)[0] if variant.late else loss).item())
+            told = (chunk(d, part, first, p, 0)[0] if variant.late else loss).item()
+            losses.append(told / (1, variant.k, steps)[variant.told])
     return np.array(losses)
 
 
@@ -114,6 +130,8 @@ def wrong_truncations(d: dict[str, Any]) -> list[Variant]:
         Variant("only the last chunk's gradient is there: the others are overwritten or cleared", k,
                 only=slice(-1, None)),
         Variant("only the first chunk's gradient is there", k, only=slice(0, 1)),
+        Variant("earlier chunks are counted several times: .grad adds up over backward passes, and is added to a sum "
+                "after each of them", k, running=True),
         Variant("the last, shorter chunk is left out", k, only=slice(0, -1)),
         Variant(f"chunks have {k + 1} steps, but should have {k}: the cut is in the wrong place", k + 1),
         Variant(f"chunks have {k - 1} steps, but should have {k}: the cut is in the wrong place", k - 1)]
@@ -129,6 +147,14 @@ def wrong_trainings(d: dict[str, Any]) -> list[Variant]:
         Variant("the update adds the gradient: its sign is wrong", k, sign=1.0),
         Variant("gradients of earlier chunks are still in .grad: it must be cleared before each backward pass", k,
             clear=False),
+        Variant("the first update adds what .grad held before the call: it must be cleared before each backward pass, "
+                "the first one too", k, kept=True),
+        *(Variant(f"{name} is not updated", k, frozen=name) for name in NAMES),
+        Variant("there is one update for each epoch, but should be one for each chunk", k, once=True),
+        *(Variant(f"the gradient is divided by {what}: a chunk's loss is the sum over its steps", k, mean=mean)
+          for mean, what in ((1, "k"), (2, "the number of the chunk's steps"))),
+        *(Variant(f"losses are divided by {what}: a chunk's loss is the sum over its steps", k, told=told)
+          for told, what in ((1, "k"), (2, "the number of the chunk's steps"))),
         Variant("the state of the last epoch is carried on, but every epoch starts from h0", k, carry=True),
         Variant("the state is not carried from chunk to chunk: each starts from h0", k, reset=1),
         Variant("the state is not carried from chunk to chunk: each starts from zero", k, reset=2),
@@ -159,19 +185,22 @@ def cut_mistakes(d: dict[str, Any]) -> dict[str, list[Candidate]]:
 
 
 def elman(d: dict[str, Any], part: slice, squash: Any = mg.tanh, output: Any = None, recurrent: Any = None,
-          bias: float = 1.0) -> dict[str, Array]:
+          bias: float = 1.0, shift: int = 0, earlier: bool = False) -> dict[str, Array]:
     """Return the loss of a chunk, its last state and the gradients: of a variant of the network.
 
     Args:
         squash: the function that gives h; output: of h V; recurrent: of U. By default tanh, and none.
         bias: the weight of b.
+        shift: which target is compared: 1 the next one, the last one twice; -1 the one before, at first the last one.
+        earlier: y is computed from the state before the step.
     """
     p, h = probes.parameters(d), mg.Tensor(d["h0"])
-    losses = []
-    for x, target in zip(d["x"][part], d["target"][part]):
-        U = p["U"] if recurrent is None else recurrent(p["U"])
+    losses, every = [], range(len(d["x"][part]))
+    for step in every:
+        x, target = d["x"][part][step], d["target"][part][min(step + shift, every[-1])]
+        U, before = p["U"] if recurrent is None else recurrent(p["U"]), h
         h = squash(x @ p["W"] + h @ U + bias * p["b"])
-        y = h @ p["V"]
+        y = (before if earlier else h) @ p["V"]
         losses.append(mg.losses.mse(y if output is None else output(y), target))
     loss = mg.stack(losses).sum()
     loss.backward()
@@ -200,6 +229,10 @@ def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list
         ("the recurrent term h @ U is missing", elman(d, first, recurrent=lambda U: 0 * U)),
         ("the bias b is not added", elman(d, first, bias=0.0)),
         ("the first state is zero, but should be the h that is given", elman(d | {"h0": 0 * d["h0"]}, first)),
+        ("each output is compared with the next step's target", elman(d, first, shift=1)),
+        ("each output is compared with the target of the step before", elman(d, first, shift=-1)),
+        ("y is computed from the state before the step, h[t-1], but should be from h[t]",
+         elman(d, first, earlier=True)),
         ("the first step is left out", elman(d, slice(1, k))),
         ("the last step is left out", elman(d, slice(0, k - 1)))]
     found = {name: [Candidate(text, gives[name]) for text, gives in networks] for name in right}
@@ -215,6 +248,16 @@ def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list
     return found
 
 
+def by_length(d: dict[str, Any]) -> dict[str, dict[str, Array]]:
+    """Return the right results with chunks of other lengths, by question."""
+    found: dict[str, dict[str, Array]] = {"truncated_gradients:lengths": {}, "train:lengths": {}}
+    for k in probes.lengths(d):
+        for name, x in gradients(d, Variant("", k)).items():
+            found["truncated_gradients:lengths"][f"gradient of {name} with k = {k}"] = x
+        found["train:lengths"][f"list of losses with k = {k}"] = training(d, Variant("", k))
+    return found
+
+
 SIZES_OF_ONE = "one step, one sequence, and one of each size"
 FUNCTIONS = {"chunk_loss": ("chunk_loss",), "truncated_gradients": ("truncated_gradients", "chunk_loss"),
              "train": ("train", "chunk_loss")}
@@ -226,8 +269,8 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     ones = graphs.numbers(seed, graphs.ONES)
     one = probes.chunk_loss(solution, d)
     right = gradients(d, Variant("", d["k"]))
-    truncated = Truncated(right, {name: unlike(some, right[name]) for name, some in cut_mistakes(d).items()},
-                          border_edges(d, None))
+    wrong = {name: unlike(some, right[name]) for name, some in cut_mistakes(d).items()}
+    truncated = Truncated(len(d["x"]), d["k"], right, wrong, border_edges(d, None))
     losses = Losses(len(d["x"]), d["k"], training(d, Variant("", d["k"])),
                     [Candidate(variant.mistake, training(d, variant)) for variant in wrong_trainings(d)])
     task = {name.removeprefix("task_"): x for name, x in d.items() if name.startswith("task_")}
@@ -242,11 +285,13 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
         Check("shapes and dtypes", 1, Shapes({"chunk_loss": one, "truncated_gradients": right}), of=of_cut),
         Check("one chunk: loss, state and gradients", 2, values, of=of_chunk),
         Check("truncated gradients", 3, truncated, again=2, of=of_cut),
-        Check("inputs unmodified", 1, Unmodified(list(SIGNATURES), truncated), of=of_cut),
-        Check("second call", 1, Repeated(truncated), of=of_cut),
+        Check("second call", 1, Repeated(truncated, gradients(probes.update(d), Variant("", d["k"]))), of=of_cut),
         Check("the last state is of the graph", 1, state, of=of_chunk),
-        Check("one backward pass for each chunk", 2, Reach(len(d["x"]), d["k"], truncated), of=of_cut),
+        Check("one backward pass for each chunk", 2, Reach(truncated), of=of_cut),
         Check("the losses of training", 3, losses, again=2, of=of_train),
+        Check("chunks of 1 step, of lengths that divide T, and longer than T", 1, Lengths(len(d["x"]), by_length(d)),
+              of=(*of_cut, "train")),
+        Check("inputs unmodified", 1, Unmodified(list(SIGNATURES), truncated), of=of_cut),
         Check("second call of all functions", 1, SecondCall(
             list(SIGNATURES), values, (), of_ones, SIZES_OF_ONE, {"truncated_gradients": truncated, "train": losses}),
               of=(*of_chunk, *of_cut, "train")),

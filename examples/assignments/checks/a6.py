@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import minigrad as mg
 from examples.assignments import a6_source as solution
 from examples.assignments.comparisons.a6 import (
+    SCRIPT,
     Computed,
     Edge,
     Largest,
@@ -221,8 +222,8 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
                          of=("my_contributions",))]
         questions = list(probes.CALLS)
     checks.insert(0, Check("import and signatures", 0, Imports(SIGNATURES)))
-    job = Job(Path(probes.__file__), questions, d, list(SIGNATURES), ["viz", "torch", "jax"],
-              others=[numbers(seed + 1, sizes), ones])
+    job = Job(Path(probes.__file__), questions, d, list(SIGNATURES), ["torch", "jax"],
+              others=[numbers(seed + 1, sizes), ones], given=[SCRIPT])
     yield Assignment("a6", title, [job], checks, "a6.py")
 
 

@@ -16,7 +16,8 @@ Rows = Sequence[tuple[str, float, Sequence[int], Sequence[float]]]  # label, val
 WHAT = {"small": "the small graph", "ladder": "the ladder of diamonds", "chain": "the chain",
         "detour": "a graph with paths of unequal length",
         "unnamed": "a graph of nodes without names (called by the order of their creation here)",
-        "several": "a graph with several outputs", "leaf": "a graph of one node", "random": "a random graph"}
+        "several": "a graph with several outputs", "leaf": "a graph of one node",
+        "twice": "a graph with nodes that are used twice by one node, and again by another", "random": "a random graph"}
 FEW = 12  # nodes, of which findings list the order
 
 

@@ -17,6 +17,14 @@ Array = NDArray[Any]
 BACKWARD = "in the backward step from"  # begins the name of a mistake in a function of one step
 
 
+def one_array(name: str, mine: Array, right: Array) -> str:
+    """Return the mistake of results of all steps that are the same numbers, as one array changed in place is; or ""."""
+    if len(mine) < 2 or not mine.any() or (mine[1:] != mine[0]).any() or (right[1:] == right[0]).all():
+        return ""
+    return (f"{name}[1] … {name}[{len(mine)}] are all the same numbers: is one array stored for every step, and "
+            "changed in place? Store a copy")
+
+
 @dataclass(frozen=True)
 class Forward:
     """The first wrong time step of a forward pass; the usual mistakes of each step, by result."""
@@ -27,6 +35,11 @@ class Forward:
 
     def __call__(self, answers: Answers) -> Finding | None:
         mine = {name: answers.array(self.question, name, right) for name, right in self.right.items()}
+        for name, right in self.right.items():
+            text = one_array(name, mine[name], right)
+            if text:
+                return Finding(text, f"{name} of {self.question}", difference(name, mine[name], right),
+                               until=f"{name}[1]", mistakes=(text,))
         for t in range(1, len(self.mistakes) + 1):
             for name, right in self.right.items():
                 if same(mine[name][t - 1], right[t - 1]):
@@ -50,6 +63,10 @@ class ThroughTime:
     arriving: Mapping[str, Sequence[Sequence[Mistake]]]  # wrong variants of dL/d state[t], from t = 0 on
 
     def __call__(self, answers: Answers) -> Finding | None:
+        for state in self.states:
+            text = one_array(f"dL/d{state}", answers.array(self.question, state, self.right[state]), self.right[state])
+            if text:
+                return Finding(text, self.question, until=f"{state}[1]", mistakes=(text,))
         last = len(self.right[self.states[0]])
         for t in range(last, -1, -1):
             for state in self.states:
@@ -87,6 +104,9 @@ class Gradients:
 
     def __call__(self, answers: Answers) -> Finding | None:
         x = answers.array(self.question, "x", self.right["x"])
+        text = one_array("dL/dx", x, self.right["x"])
+        if text:
+            return Finding(text, self.question, until="x[1]", mistakes=(text,))
         for t in range(len(x), 0, -1):
             if not same(x[t - 1], self.right["x"][t - 1]):
                 hit = named(x[t - 1], self.right["x"][t - 1], self.inputs[t - 1])
@@ -113,7 +133,8 @@ class Gradients:
         return Finding(f"{text if text.startswith('dL/d') else f'dL/d{name} is wrong: {text}'}{also}",
                        f"{self.question}, the sum over t = 1 … {len(parts)}", difference(f"dL/d{name}", mine, right),
                        edges[0], f"param {name}", named=text != UNKNOWN, more=edges[1:],
-                       mistakes=hit.all_mistakes if hit else (), follows=hit is not None and "at t = 1" not in text)
+                       mistakes=hit.all_mistakes if hit else (text,) * (text != UNKNOWN),
+                       follows=hit is not None and "at t = 1" not in text)
 
 
 @dataclass(frozen=True)

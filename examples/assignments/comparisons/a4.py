@@ -12,11 +12,12 @@ import numpy as np
 from examples.assignments.grading import Answers, Finding
 from examples.assignments.graphs import a4 as graphs
 from examples.assignments.naming import Edge, Mistake, known
-from examples.assignments.pictures import of_edges, of_run
+from examples.assignments.pictures import of_run
 
 Definition = Sequence[tuple[str, str, int]]
 Copy = tuple[str, int]
 Link = tuple[Copy, Copy]
+EARLY = "some copies are counted before their sources"  # as with a wrong order of the signals
 MOST = 60  # edges that should not be there, in a picture
 
 
@@ -169,9 +170,9 @@ class Order:
         edges = self.edges
         error = answers.all[f"order_in_a_step:{self.name}"].error
         if error is not None and error.get("type") == "ValueError":
-            return Finding("order_in_a_step sees a loop without delay where there is none: an edge with a delay "
-                           "reads what is there already, so it doesn't count", f"order_in_a_step of {self.name}",
-                           broken=True, follows=True)
+            return Finding("order_in_a_step sees a loop without delay where there is none. Does it count edges with a "
+                           "delay, or a signal to which two ways lead?",
+                           f"order_in_a_step of {self.name}: {shown(edges)}", broken=True, follows=True)
         changed = kept(answers, f"order_in_a_step:{self.name}", edges)
         if changed is not None:
             return changed
@@ -290,16 +291,15 @@ class Paths:
         return Finding(f"{self.right[wrong]} {lead} from {start} to {end}, not {mine[wrong]}"
                        f"{': ' + hit.mistake if hit else ''}",
                        f"count_paths of {self.name}", until=start, graph=self.name, named=hit is not None,
-                       mistakes=hit.all_mistakes if hit else (), follows=hit is None)
+                       mistakes=hit.all_mistakes if hit else (),
+                       follows=hit is None or hit.mistake.startswith(EARLY))
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The unrolled network; the definition where a loop is meant."""
+    """The unrolled network."""
 
     networks: Mapping[str, Definition]
 
     def __call__(self, finding: Finding) -> Any:
-        if finding.graph:
-            return of_run(graphs.network(finding.graph, self.networks[finding.graph]), finding)
-        return of_edges([(a, b) for a, b, _ in graphs.LOOP], finding)
+        return of_run(graphs.network(finding.graph, self.networks[finding.graph]), finding)

@@ -225,7 +225,8 @@ class Loop:
         delays = {(source, target): delay for source, target, delay in edges}
         if all(delays.get((b, a)) == 0 for a, b in pairs) and not all(delays.get(pair) == 0 for pair in pairs):
             return Finding("these signals form a loop, but values flow through it in the other direction: where the "
-                           "equation of p reads q, the edge leads from q to p", "delay_free_loop")
+                           "equation of one signal reads another, the edge leads from the other to it",
+                           "delay_free_loop")
         for source, target in pairs:
             if (source, target) not in delays:
                 return Finding(f"the equation of {target} doesn't read {source}: there is no edge from {source} to "
@@ -305,12 +306,14 @@ def record(name: str, variant: int) -> list[Seen]:
 
 def _names(step: StepRecord) -> frozenset[str]:
     op = step.step.op
-    names = (step.operation, op.symbol, getattr(op.ufunc, "__name__", ""), step.title, step.formula)
+    names = (step.operation, op.symbol, getattr(op.ufunc, "__name__", ""), step.title, step.formula,
+             f"{step.tensor.label} {step.operation}")
     return frozenset(_plain(str(name)) for name in names if name)
 
 
 def _plain(name: str) -> str:
-    return "".join(name.lower().split())
+    """Return a name without spaces, its module, and the shape that the debugger prints after it."""
+    return "".join(re.sub(r"^(?:np|mg)\.|\((?:\d+,? *)*\)$", "", name.lower().strip()).split())
 
 
 def _zero(walk: Walk, steps: Sequence[StepRecord]) -> list[Seen]:
@@ -415,8 +418,9 @@ class Largest:
         if step == right:
             if abs(size - largest) <= 0.006 * largest:
                 return None
-            return Finding(f"t = {step} is right, but the norm of its contribution isn't {size:g}: it is the root of "
-                           "the sum of squares of all its elements", where)
+            more = "three digits are wanted" if abs(size - largest) <= 0.05 * largest else \
+                "it is the root of the sum of squares of all its elements"
+            return Finding(f"t = {step} is right, but the norm of its contribution isn't {size:g}: {more}", where)
         if not 1 <= step <= T:
             return Finding(f"there is no t = {step}: the time steps are 1 to {T}", where)
         cause = f"t = {step} contributes a matrix of norm {sizes['U'][step - 1]:.3g}: it isn't the largest"

@@ -25,8 +25,12 @@ def numbers(seed: int) -> dict[str, NDArray[np.float64]]:
               "grad_Sigmoid": (3, 5), "grad_MatMul": (3, 4), "grad_Mean": (4, 2), "grad_Softmax": (3, 5),
               "grad_network": (4,)}
     d = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-    more = {"u": (3, 1), "v": (2, 1, 4), "s": (), "line": (1, 3), "weights": (60,)}
+    more = {"u": (3, 1), "v": (2, 1, 4), "s": (), "line": (1, 3), "weights": (60,), "tall": (4, 2), "one": (1, 1)}
     d |= {name: np.asarray(rng.normal(size=shape)) for name, shape in more.items()}
+    d["zeros"] = rng.normal(size=(3, 4)) * [[0, 0, 0, 0], [1, 0, 1, 1], [0, 1, 1, 0]]
+    d["zeros"][1, 2:] = 1.5  # two equal ones
+    d["zero_in"] = rng.normal(size=4) * [1, 0, 1, 1]
+    d["large"] = 6 * rng.normal(size=(3, 4))
     d["extreme"] = np.array([[1000.0, -1000.0, 0.0], [-1000.0, -1000.0, -999.0]])
     return d
 
@@ -34,12 +38,18 @@ def numbers(seed: int) -> dict[str, NDArray[np.float64]]:
 def graph(name: str, d: dict[str, Any]) -> mg.Tensor:
     """Return a loss whose gradient for the operation's result is the upstream gradient."""
     inputs = [mg.Tensor(d[given], requires_grad=True, name=operand) for operand, given in OPERANDS[name].items()]
-    compute: dict[str, Any] = {"Multiply": mg.multiply, "Sigmoid": mg.sigmoid, "MatMul": mg.matmul,
-                               "Softmax": mg.softmax}
+    compute: dict[str, Any] = {"Multiply": mg.multiply, "Sigmoid": mg.sigmoid, "MatMul": mg.matmul, "Softmax": softmax}
     out: mg.Tensor = mg.mean(inputs[0], axis=1) if name == "Mean" else compute[name](*inputs)
     out.name = name
     loss: mg.Tensor = (out * d[f"grad_{name}"]).sum()
     return loss
+
+
+def softmax(x: mg.Tensor) -> mg.Tensor:
+    """Return exp(x) / sum(exp(x)) in the steps of the text; minigrad's own takes the exponential of a logarithm."""
+    e = mg.exp(x - x.data.max(axis=-1, keepdims=True))
+    quotient: mg.Tensor = e / e.sum(axis=-1, keepdims=True)
+    return quotient
 
 
 def output(name: str, seed: int) -> mg.Tensor:

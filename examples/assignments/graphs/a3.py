@@ -33,6 +33,20 @@ def numbers(seed: int, sizes: tuple[int, int, int, int] = SIZES) -> dict[str, ND
     return {name: rng.normal(size=shape) * (0.6 if name[0] in "WU" else 1.0) for name, shape in shapes.items()}
 
 
+def large(d: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Return the same with large inputs, states and upstream gradients, and a gate whose exponential overflows."""
+    b_o = d["b_o"].copy()
+    b_o[0] = 1000
+    return {**d, "x": 4 * d["x"], "c0": 100 * d["c0"], "dhs": 1000 * d["dhs"], "b_o": b_o}
+
+
+def zeros(d: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Return the same with zeros: the first input, the first states, biases, upstream gradients before the last."""
+    first, last = (np.arange(len(d["x"])) == k for k in (0, len(d["x"]) - 1))
+    nothing = {name: np.zeros_like(array) for name, array in d.items() if name[0] == "b" or name in ("h0", "c0")}
+    return {**d, **nothing, "x": d["x"] * ~first[:, None, None], "dhs": d["dhs"] * last[:, None, None]}
+
+
 def rnn(d: dict[str, Any]) -> Run:
     """z[t] = x[t] W + h[t-1] U + b, h[t] = tanh(z[t])."""
     W, U, b = (mg.Tensor(d[name], requires_grad=True, name=name) for name in ("W", "U", "b"))

@@ -197,7 +197,11 @@ def output(name: str, variant: int) -> mg.Tensor:
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command line."""
-    name, variant = arguments[0] if arguments else "nan", int(arguments[1]) if len(arguments) > 1 else 0
+    name, number = [*arguments, *("nan", "0")[len(arguments):]][:2]
+    if name not in ("faulty", *NETWORKS) or not number.isdecimal():
+        sys.exit(f"there is no network {name!r} of variant {number!r}: give one of faulty, {', '.join(NETWORKS)}, and "
+                 "a whole number from 0 on, such as nan 0")
+    variant = int(number)
     if name == "faulty":
         print(*cell_of(faulty(variant)).equations, sep="\n")
         return

@@ -51,6 +51,42 @@ BREADTH_FIRST = """    queue, seen = [out], {out}
                 seen.add(x)
                 queue.append(x)
 """
+KAHN = """    found = [out]
+    for node in found:
+        found += [x for x in dict.fromkeys(node.inputs) if x not in found]
+    users = dict.fromkeys(found, 0)
+    for node in found:
+        for x in set(node.inputs):
+            users[x] += 1
+    order, ready = [], [out]
+    while ready:
+        node = ready.pop(LAST)
+        order.append(node)
+        for x in node.inputs:
+            users[x] -= 1
+            if users[x] == 0:
+                ready.append(x)
+    return order[::-1]
+"""
+FROM_LEAVES = """    found = {out: []}
+    stack = [out]
+    while stack:
+        node = stack.pop()
+        for x in node.inputs:
+            if x not in found:
+                stack.append(x)
+            found.setdefault(x, []).append(node)
+    left = {node: len(set(node.inputs)) for node in found}
+    order, ready = [], [node for node in found if not node.inputs]
+    while ready:
+        node = ready.pop(0)
+        order.append(node)
+        for user in found[node]:
+            left[user] -= 1
+            if left[user] == 0:
+                ready.append(user)
+    return order
+"""
 
 MUTANTS = [
     mutant("recursive", (SOLUTION, RECURSIVE),
@@ -131,4 +167,21 @@ MUTANTS = [
            "            x.grad += node.grad * slope\n"
                                  "    out.grad = None\n"), check="gradients: a small graph",
            said="it must be a number"),
+    # ---- nodes that are used twice by one node
+    mutant("a_user_counts_once_last", (SOLUTION, KAHN.replace("LAST", "")), check="order: other graphs",
+           said="an input comes before all its users"),
+    mutant("a_user_counts_once_first", (SOLUTION, KAHN.replace("LAST", "0")), check="order: other graphs",
+           said="an input comes before all its users"),
+    mutant("an_input_counts_once", (SOLUTION, FROM_LEAVES), check="order: other graphs",
+           said="an input comes before all its users"),
+    mutant("without_inputs_that_do_not_count", ("iter(x.inputs)",
+           "iter([y for y, slope in zip(x.inputs, x.local) if slope])"),
+           check="order: other graphs", said="z is missing"),
+    # ---- other things than the graph's nodes
+    mutant("order_of_names", ("    return order\n", "    return [node.name for node in order]\n"),
+           check="order: a small graph", said="lists a str that is no node of the graph; list the nodes themselves"),
+    mutant("order_of_pairs", ("    return order\n", "    return list(enumerate(order))\n"),
+           check="order: a small graph", said="lists a tuple that is no node of the graph"),
+    mutant("node_changed", ("self.inputs = tuple(inputs)", "self.inputs = set(inputs)"),
+           check="order: a small graph", said="Node doesn't keep its .inputs as given; leave that class as it is"),
 ]

@@ -8,6 +8,9 @@ RNN_DZ = "dz = dh * (1 - h * h)"
 RNN_ADD = """            d[name] += step[name]
         dh = step["h_prev"]
 """
+RNN_BEGINS = """    dh = np.zeros_like(h0)
+    for t in range(len(x) - 1, -1, -1):
+        h_prev"""
 RNN_CARRY = """        dh = step["h_prev"]
     d["h0"]"""
 
@@ -168,4 +171,45 @@ MUTANTS = [
     mutant("lstm_step_of_ones_alone", ("return {name: np.stack([s[name] for s in steps]) for name in steps[0]}",
                                        "return {name: np.stack([s[name] for s in steps]) for name in steps[1]}"),
            check="lstm: second call", said="in a second call, lstm_forward raised IndexError"),
+    # ---- large numbers, zeros
+    mutant("gradients_clipped", ('    d["h0"] = dh\n    return d',
+                                 '    d["h0"] = dh\n    return {name: np.clip(x, -5, 5) for name, x in d.items()}'),
+           check=TIME, said="it is clipped to ±5"),
+    mutant("lstm_gradients_clipped",
+           ('    d["h0"], d["c0"] = dh, dc\n    return d',
+            '    d["h0"], d["c0"] = dh, dc\n    return {name: np.clip(x, -5, 5) for name, x in d.items()}'),
+           check=LSTM_TIME, said="it is clipped to ±5"),
+    mutant("lstm_cell_clipped", ("    c = f * c_prev + i * g\n", "    c = np.clip(f * c_prev + i * g, -3, 3)\n"),
+           check=LSTM_FORWARD, said="c is wrong: it is clipped to ±3"),
+    mutant("lstm_gates_overflow", ("np.asarray(0.5 * (1 + np.tanh(0.5 * z)))", "np.exp(z) / (1 + np.exp(z))"),
+           check=LSTM_FORWARD, said="numbers are not finite"),
+    mutant("lstm_o_from_h", ('dc = dc + dh * s["o"] * (1', 'dc = dc + dh * s["h"] / tanh_c * (1'),
+           check=LSTM_TIME, said="numbers are not finite"),
+    mutant("steps_without_loss_skipped", ("        dh = dh + dhs[t]\n        step = rnn",
+           "        if not dhs[t].any():\n            continue\n        dh = dh + dhs[t]\n        step = rnn"),
+           check=TIME, said="dL/dh is wrong"),
+    # ---- known since they were found in use
+    mutant("relu", ("np.tanh(x @ W + h_prev @ U + b)", "np.maximum(x @ W + h_prev @ U + b, 0)"),
+           check="rnn: one step forward", said="ReLU is used where tanh belongs"),
+    mutant("small_number_added", (RNN_DZ, "dz = dh * (1 - h * h + 1e-7)"), check=STEP,
+           said="right to about 7 digits only, not to all of float64: is something small added"),
+    mutant("one_array_for_all_steps", (RNN_BEGINS,
+           RNN_BEGINS.replace("dh =", "every, dh = [],")),
+           ("        dh = dh + dhs[t]\n        step = rnn", "        dh += dhs[t]\n        every.insert(0, dh)\n"
+            "        step = rnn"),
+           (RNN_CARRY, '        dh[:] = step["h_prev"]\n    d["h"] = np.array(every)\n    d["h0"]'),
+           check=TIME, said="dL/dh[1] … dL/dh[5] are all the same numbers: is one array stored for every step"),
+    mutant("states_again_without_bias", (RNN_BEGINS,
+           f"    hs = rnn_forward(x, h0, W, U, np.zeros(len(U)))\n{RNN_BEGINS}"),
+           check=TIME, said="the states are computed again, without b"),
+    mutant("lstm_forget_bias_one", ('h_prev @ p["U_f"] + p["b_f"]', 'h_prev @ p["U_f"] + p["b_f"] + 1'),
+           check=LSTM_FORWARD, said="f is wrong: 1 is added to b_f"),
+    mutant("lstm_tanh_not_squared", ("(1 - tanh_c * tanh_c)", "(1 - tanh_c)"), check=LSTM_STEP,
+           said="the derivative of tanh is 1 - tanh(c)**2, not 1 - tanh(c)"),
+    mutant("lstm_forget_gate_of_the_next_step", ('dh, dc = step["h_prev"], step["c_prev"]',
+           'dh, dc = step["h_prev"], step["c"] * s["f"][min(t + 1, len(x) - 1)]'),
+           check=LSTM_TIME, said="dL/dc[4] is multiplied by f[5], but should be by f[4]"),
+    mutant("lstm_reads_a_key_of_its_own", ('"h": o * np.tanh(c)}', '"h": o * np.tanh(c), "tanh_c": np.tanh(c)}'),
+           ('tanh_c = np.tanh(s["c"])', 'tanh_c = s["tanh_c"]'),
+           check="lstm: shapes", said="s has no 'tanh_c', it has i, f, o, g, c, h alone"),
 ]

@@ -9,6 +9,13 @@ DETACH = """        loss.backward()
 FOR = "    for start in range(0, len(x), k):\n        loss, h = chunk_loss"
 TRAIN_FOR = "        for start in range(0, len(x), k):\n            loss, h = chunk_loss"
 CLEAR = "            for parameter in p.values():\n                parameter.grad = None\n            loss"
+LENGTHS = "chunks of 1 step"
+STARTS = "    for start in range(0, len(x), k):\n"
+PASS = "one backward pass"
+SUM = "        total = loss if start == 0 else total + loss\n        h = h.detach()\n"
+DONE = "    return {name: parameter.grad.copy()"
+UPDATE = "parameter.data -= lr * parameter.grad"
+STORED = "            losses.append(loss.item())"
 
 MUTANTS = [
     mutant("not_detached", (DETACH, "        loss.backward()\n"),
@@ -36,7 +43,7 @@ MUTANTS = [
     mutant("train_not_cleared", (CLEAR, "            loss"), check=TRAIN,
            said="must be cleared before each backward pass"),
     mutant("train_not_detached", ("            h = h.detach()\n            losses.append", "            losses.append"),
-           check="inputs unmodified",
+           check=TRAIN,
            said=("train raised ValueError", "is the state not detached?")),
     mutant("train_upwards", ("parameter.data -=", "parameter.data +="), check=TRAIN, said="its sign is wrong"),
     mutant("train_never", ("parameter.data -= lr", "parameter.data -= 0 * lr"), check=TRAIN,
@@ -94,14 +101,82 @@ MUTANTS = [
            said="truncated_gradients changes the parameters W, U, b, V"),
     mutant("train_loss_per_epoch", ("            losses.append(loss.item())", "        losses.append(loss.item())"),
            check=TRAIN, said="train returns 2 losses, but should return 6, one for each chunk"),
-    mutant("train_forgets_return", ("    return losses\n", "    losses\n"), check="inputs unmodified",
+    mutant("train_forgets_return", ("    return losses\n", "    losses\n"), check=TRAIN,
            said="train returned None: is `return` missing?"),
     mutant("train_new_tensors", ("parameter.data -= lr * parameter.grad", "pass"),
            ("            h = h.detach()\n            losses.append",
             "            p.update({name: mg.Tensor(x.data - lr * x.grad, requires_grad=True) "
             "for name, x in p.items()})\n"
-            "            h = h.detach()\n            losses.append"), check="inputs unmodified",
+            "            h = h.detach()\n            losses.append"), check=TRAIN,
            said="train puts other Tensors into p"),
     mutant("train_one_chunk_more", (TRAIN_FOR, TRAIN_FOR.replace("len(x), k)", "len(x) + 1, k)")),
-           check="second call of all", said="in a second call, train raised"),
+           check=LENGTHS, said="train raised"),
+    mutant("passes_after_all_chunks", (DETACH, "        losses.append(loss)\n        h = h.detach()\n"),
+           (STARTS + "        loss", "    losses = []\n" + STARTS + "        loss"),
+           (DONE, "    for loss in losses:\n        loss.backward()\n" + DONE), check=PASS,
+           said="backward pass 2 goes through states that were computed before backward pass 1"),
+    mutant("passes_one_chunk_late", (DETACH, "        if start:\n            before.backward()\n        before = loss\n"
+                                     "        h = h.detach()\n"), (DONE, "    before.backward()\n" + DONE), check=PASS,
+           said="each chunk's pass comes before the next chunk begins"),
+    mutant("dummy_passes", (DETACH, SUM + "        (mg.Tensor(1.0, requires_grad=True) * 1).backward()\n"),
+           (DONE, "    total.backward()\n" + DONE), check=PASS, said="there are 1 backward passes, but should be 3"),
+    mutant("dummy_passes_of_states", (DETACH, SUM + "        (h @ p[\"U\"] * 0).sum().backward()\n"),
+           (DONE, "    total.backward()\n" + DONE), check=PASS,
+           said="goes through states that were computed before backward pass 1"),
+    mutant("cleared_after_not_before", ("    for parameter in p.values():\n        parameter.grad = None\n    h = ",
+                                        "    h = "),
+           (DONE, "    found = {name: parameter.grad.copy() for name, parameter in p.items()}\n"
+            "    for parameter in p.values():\n        parameter.grad = None\n    return found\n" + DONE),
+           check="second call", said="what .grad held before the call added to it"),
+    mutant("train_cleared_after_not_before", (CLEAR, "            loss"),
+           ("    " + UPDATE, f"    {UPDATE}\n                parameter.grad = None"),
+           check=TRAIN, said="the first update adds what .grad held before the call"),
+    mutant("kept_by_parameters", ("Array = NDArray[Any]\n", "Array = NDArray[Any]\nknown: dict[int, Any] = {}\n"),
+           ("    for parameter in p.values():\n        parameter.grad = None\n    h = ",
+            "    if id(p) in known and known[id(p)][0] is p:\n        return known[id(p)][1]\n"
+            "    for parameter in p.values():\n        parameter.grad = None\n    h = "),
+           (DONE, "    known[id(p)] = p, {name: parameter.grad.copy() for name, parameter in p.items()}\n" + DONE),
+           check="second call", said="after an update of the parameters, the gradient of W is that of the call before"),
+    mutant("detached_at_every_second_border", (DETACH, "        loss.backward()\n        if start // k % 2:\n"
+                                               "            h = h.detach()\n"), check=CUT,
+           said="chunk 2's graph reaches back 6 steps"),
+    mutant("gradients_added_to_a_sum", (DETACH, DETACH + "        for name in p:\n            total[name] = "
+                                        "total.get(name, 0) + p[name].grad\n"),
+           (STARTS + "        loss", "    total = {}\n" + STARTS + "        loss"), (DONE, "    return total\n" + DONE),
+           check=CUT, said="earlier chunks are counted several times: .grad adds up over backward passes"),
+    mutant("mean_over_chunks", ("parameter.grad.copy() for", "parameter.grad / -(-len(x) // k) for"), check=CUT,
+           said="exactly 1/3"),
+    mutant("gradients_clipped", ("parameter.grad.copy() for", "parameter.grad.clip(-5, 5) for"), check=CUT,
+           said="no mistake that we know"),
+    mutant("train_clipped", (UPDATE, "parameter.data -= lr * parameter.grad.clip(-5, 5)"), check=TRAIN,
+           said="the first loss is right, that of update 2 is wrong"),
+    mutant("target_of_the_next_step", ("target[k]))", "target[min(k + 1, len(x) - 1)]))"), check=ONE,
+           said="each output is compared with the next step's target"),
+    mutant("target_of_the_step_before", ("target[k]))", "target[k - 1]))"), check=ONE,
+           said="each output is compared with the target of the step before"),
+    mutant("output_of_the_earlier_state", ('h = mg.tanh(x[k]', 'before, h = h, mg.tanh(x[k]'),
+           ('mse(h @ p["V"]', 'mse(before @ p["V"]'), check=ONE,
+           said="y is computed from the state before the step, h[t-1]"),
+    mutant("output_weights_not_trained", ("for parameter in p.values():\n                if parameter.grad is",
+           'for parameter in [p["W"], p["U"], p["b"]]:\n                if parameter.grad is'),
+           check=TRAIN, said="V is not updated"),
+    mutant("update_divided_by_k", (UPDATE, f"{UPDATE} / k"), check=TRAIN, said="the gradient is divided by k"),
+    mutant("update_divided_by_steps", (UPDATE, f"{UPDATE} / len(x[start:start + k])"), check=TRAIN,
+           said="the gradient is divided by the number of the chunk's steps"),
+    mutant("losses_divided_by_steps", (STORED, "            losses.append(loss.item() / len(x[start:start + k]))"),
+           check=TRAIN, said="losses are divided by the number of the chunk's steps"),
+    mutant("one_update_for_an_epoch", (CLEAR, "            for parameter in p.values():\n"
+           "                parameter.grad = None if start == 0 else parameter.grad\n            loss"),
+           ("if parameter.grad is not None:\n                    parameter.data", "if start + k >= len(x):\n"
+            "                    parameter.data"), check=TRAIN, said="there is one update for each epoch"),
+    mutant("empty_last_chunk", (FOR, FOR.replace("len(x), k)", "len(x) + 1, k)")), check=LENGTHS,
+           said="truncated_gradients raised"),
+    mutant("no_chunk_as_long_as_T", (FOR, "    k = min(k, len(x) - 1) or 1\n" + FOR), check=LENGTHS,
+           said=("of T = 8 steps", "with k = 8 is wrong")),
+    mutant("chunks_of_two_at_least", (TRAIN_FOR, "        k = max(k, 2)\n" + TRAIN_FOR), check=LENGTHS,
+           said="list of losses with k = 1 of train has"),
+    mutant("always_two_epochs", ("for _ in range(epochs):", "for _ in range(2):"), check="second call of all",
+           said="with one step, one sequence, and one of each size, losses of train has"),
+    mutant("rate_of_its_own", (UPDATE, "parameter.data -= 0.03 * parameter.grad"), check="second call of all",
+           said="losses of train is wrong"),
 ]

@@ -11,23 +11,50 @@ Data = dict[str, Any]
 OPERATIONS: dict[str, tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]]] = {
     "Multiply": ((), ("p", "q"), ("a", "b")), "Sigmoid": ((), ("x",), ("x",)), "MatMul": ((), ("m", "w"), ("a", "b")),
     "Mean": ((1,), ("k",), ("x",)), "Softmax": ((), ("x",), ("x",))}
-SHAPES = {"row": (2,), "column": (3, 1), "matrix": (3, 2), "number": (), "ones": (1, 1, 2), "first": (1, 3, 2),
-          "same": (4, 3, 2)}  # of (4, 3, 2)
-# further shapes: operation -> case -> its options and inputs
+# of (4, 3, 2)
+SHAPES = (2,), (3, 1), (3, 2), (), (1, 1, 2), (1, 3, 2), (4, 3, 2), (4, 1, 2), (4, 3, 1), (1,), (1, 1, 1)
+UNBROADCAST: Data = {f"unbroadcast(grad, {shape})": (..., shape) for shape in SHAPES}  # part of grad, shape
+# the operand has an axis of length 1 where the result has one, too
+UNBROADCAST |= {f"unbroadcast(grad[:, :1], {shape})": (np.s_[:, :1], shape) for shape in ((1, 2), (4, 1, 1), (2,))}
+UNBROADCAST |= {f"unbroadcast(grad[:1, :1, :1], {shape})": (np.s_[:1, :1, :1], shape) for shape in ((), (1, 1))}
+LARGE, ZEROS, ONE = "large numbers", "zeros and equal numbers", "one element"
+# further shapes and numbers: operation -> case -> its options and inputs
 CASES: dict[str, dict[str, tuple[tuple[int, ...], tuple[str, ...]]]] = {
-    "Multiply": {"both operands broadcast": ((), ("u", "v")), "an array and a number": ((), ("m", "s"))},
-    "Sigmoid": {"three axes": ((), ("k",)), "a number": ((), ("s",))},
-    "MatMul": {"a row and a column": ((), ("line", "u"))},
-    "Mean": {"axis 0": ((0,), ("k",)), "axis -1": ((-1,), ("k",)), "a vector": ((0,), ("q",))},
-    "Softmax": {"three axes": ((), ("k",)), "a vector": ((), ("q",))}}
+    "Multiply": {"both operands broadcast": ((), ("u", "v")), "an array and a number": ((), ("m", "s")),
+                 ZEROS: ((), ("zeros", "zero_in")), LARGE: ((), ("large", "q")), ONE: ((), ("one", "s"))},
+    "Sigmoid": {"three axes": ((), ("k",)), "a number": ((), ("s",)), ZEROS: ((), ("zeros",)),
+                LARGE: ((), ("large",)), ONE: ((), ("one",))},
+    "MatMul": {"a row and a column": ((), ("line", "u")), ZEROS: ((), ("zeros", "tall")),
+               LARGE: ((), ("large", "tall")), ONE: ((), ("one", "one"))},
+    "Mean": {"axis 0": ((0,), ("k",)), "axis -1": ((-1,), ("k",)), "a vector": ((0,), ("q",)),
+             ZEROS: ((1,), ("zeros",)), LARGE: ((0,), ("large",)), ONE: ((1,), ("one",)),
+             "an axis of length one": ((1,), ("u",))},
+    "Softmax": {"three axes": ((), ("k",)), "a vector": ((), ("q",)), ZEROS: ((), ("zeros",)),
+                LARGE: ((), ("large",)), ONE: ((), ("one",))}}
 
 
 class Form(Exception):
     """A result of another form than the text describes; the message says which, after the name of the function."""
 
 
+def kind(value: Any) -> str:
+    """Return the name of a value's type, with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
+
+
 def unbroadcast(student: Any, d: Data) -> Data:
-    return {name: student.unbroadcast(d["k"], shape) for name, shape in SHAPES.items()}
+    return {name: student.unbroadcast(d["k"][part], shape) for name, (part, shape) in UNBROADCAST.items()}
+
+
+def between(array: Any) -> Any:
+    """Return the operand of another operation of the class, which is computed in between."""
+    return 0.5 * array + 1
+
+
+def upstream(d: Data, shape: tuple[int, ...], case: str) -> Any:
+    """Return the upstream gradient of a case."""
+    return np.resize(d["weights"], shape) * (1000 if case == LARGE else 1)
 
 
 class Forward:
@@ -52,13 +79,15 @@ class Backward(Forward):
         op, other = (getattr(student, self.name)(*options) for _ in range(2))
         with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
             op.forward(*arrays)
-            other.forward(*(0.5 * array + 1 for array in arrays))
+            other.forward(*map(between, arrays))
         found = op.backward(grad, out, *arrays)
         if found is None:
             raise Form("returned None: is `return` missing?")
         wanted = ", ".join(f"d{name}" for name in operands)
-        if isinstance(found, list):
-            raise Form(f"returns a list; {'gradients are a tuple' if operands[1:] else 'one array'}: return {wanted}")
+        of_arrays = tuple, np.ndarray, np.generic
+        if isinstance(found, list) or (operands[1:] and not isinstance(found, of_arrays)):
+            raise Form(f"returns {kind(found)}; {'gradients are a tuple' if operands[1:] else 'one array'}: "
+                       f"return {wanted}")
         grads = found if isinstance(found, tuple) else (found,)
         if len(grads) != len(operands):
             raise Form(f"returns {'one array' if len(grads) == 1 else f'{len(grads)} gradients'} for {len(operands)} "
@@ -86,7 +115,7 @@ class BackwardOf(Backward):
     def __call__(self, student: Any, d: Data) -> Data:
         options, inputs = CASES[self.name][self.case]
         out = d[f"out_{self.name}_{self.case}"]
-        return self.gradients(student, options, [d[name] for name in inputs], out, np.resize(d["weights"], out.shape),
+        return self.gradients(student, options, [d[name] for name in inputs], out, upstream(d, out.shape, self.case),
                               OPERATIONS[self.name][2])
 
 

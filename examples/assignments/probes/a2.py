@@ -6,7 +6,7 @@ Nodes go back as their numbers in these lists: a node is itself, whatever its na
 from typing import Any
 
 Data = dict[str, Any]
-GRAPHS = ("small", "ladder", "chain", "detour", "unnamed", "several", "leaf", "random")
+GRAPHS = ("small", "ladder", "chain", "detour", "unnamed", "several", "leaf", "twice", "random")
 
 
 class Form(Exception):
@@ -24,6 +24,18 @@ def built(student: Any, graph: Data) -> list[Any]:
     nodes: list[Any] = []
     for label, value, inputs, local in graph["rows"]:
         nodes.append(student.Node(value, [nodes[i] for i in inputs], local, label if graph["named"] else ""))
+    return nodes
+
+
+def made(student: Any, graph: Data) -> list[Any]:
+    """Return the nodes, which hold what they were given."""
+    nodes = built(student, graph)
+    try:
+        lost = changed(nodes, graph)
+    except Exception:
+        lost = ["value", "inputs", "local"]
+    if lost:
+        raise Form(f"can't be asked: Node doesn't keep its .{', .'.join(lost)} as given; leave that class as it is")
     return nodes
 
 
@@ -50,7 +62,7 @@ class Order:
 
     def __call__(self, student: Any, d: Data) -> Data:
         graph = d[self.graph]
-        nodes, found = built(student, graph), []
+        nodes, found = made(student, graph), []
         at = {id(node): i for i, node in enumerate(nodes)}
         for root in [*graph["roots"], graph["roots"][0]]:
             order = student.topological_order(nodes[root])
@@ -58,7 +70,11 @@ class Order:
                 raise Form("returned None: is `return` missing?")
             if isinstance(order, (str, dict)) or not hasattr(order, "__iter__"):
                 raise Form(f"returns {kind(order)}; it must be a list of nodes")
-            found.append([at.get(id(node), -1) for node in order])
+            order = list(order)
+            strange = [node for node in order if id(node) not in at]
+            if strange:
+                raise Form(f"lists {kind(strange[0])} that is no node of the graph; list the nodes themselves")
+            found.append([at[id(node)] for node in order])
         return {"orders": found, "changed": changed(nodes, graph)}
 
 
@@ -67,7 +83,7 @@ class Backward(Order):
 
     def __call__(self, student: Any, d: Data) -> Data:
         graph = d[self.graph]
-        nodes, found = built(student, graph), []
+        nodes, found = made(student, graph), []
         for root in [*graph["roots"], graph["roots"][0]]:
             student.backward(nodes[root])
             found.append([number(node.grad) for node in nodes])

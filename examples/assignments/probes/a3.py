@@ -9,13 +9,37 @@ RESULTS = ("i", "f", "o", "g", "c", "h")
 Data = dict[str, Any]
 
 
+LARGE, ZEROS = "large numbers", "zeros"  # further sets of inputs: their names begin so
+
+
+class NoKey(KeyError):
+    """A KeyError that says which keys there are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+NoKey.__name__ = "KeyError"  # as a report calls it
+
+
+class Given(Data):
+    """A dict of the caller's, by its name in the text."""
+
+    def __init__(self, name: str, some: Data) -> None:
+        super().__init__(some)
+        self.name = name
+
+    def __missing__(self, key: Any) -> Any:
+        raise NoKey(f"{self.name} has no {key!r}, it has {', '.join(self)} alone")
+
+
 class Form(Exception):
     """A mistake of another kind than a wrong result; the message says which, after the name of the function."""
 
 
 def with_dicts(function: Any, *arguments: Any, **dicts: Data) -> Any:
     """Call a function whose last arguments are dicts; it must leave them as they are."""
-    given = {name: dict(some) for name, some in dicts.items()}
+    given = {name: Given(name, some) for name, some in dicts.items()}
     found = function(*arguments, *given.values())
     for name, some in dicts.items():
         if given[name].keys() != some.keys() or any(given[name][key] is not some[key] for key in some):
@@ -72,6 +96,17 @@ def lstm_backward(student: Any, d: Data) -> Any:
     return with_dicts(student.lstm_backward, d["dhs"], d["x"], d["h0"], d["c0"], s=results, p=p(d))
 
 
+class Of:
+    """A call with a further set of inputs."""
+
+    def __init__(self, call: Any, which: str) -> None:
+        self.call, self.which = call, f"{which} "
+
+    def __call__(self, student: Any, d: Data) -> Any:
+        return self.call(student, {name.removeprefix(self.which): x for name, x in d.items()
+                                   if name.startswith(self.which)})
+
+
 def rnn_loss(student: Any, d: Data) -> float:
     return float(np.sum(student.rnn_forward(d["x"], d["h0"], d["W"], d["U"], d["b"]) * d["dhs"]))
 
@@ -80,8 +115,9 @@ def lstm_loss(student: Any, d: Data) -> float:
     return float(np.sum(student.lstm_forward(d["x"], d["h0"], d["c0"], p(d))["h"] * d["dhs"]))
 
 
-CALLS = {call.__name__: call for call in (
+CALLS: Data = {call.__name__: call for call in (
     rnn_step_forward, rnn_step_backward, rnn_forward, rnn_backward,
     lstm_step_forward, lstm_step_backward, lstm_forward, lstm_backward)}
+CALLS |= {f"{name}:{which}": Of(call, which) for name, call in CALLS.items() for which in (LARGE, ZEROS)}
 NUMERIC = {"rnn_forward:numeric": (rnn_loss, ("x", "h0", "W", "U", "b")),
            "lstm_forward:numeric": (lstm_loss, ("x", "h0", "c0", *PARAMETERS))}

@@ -1,6 +1,6 @@
 """How the functions of assignment 4 are called. Tuples go out as lists; the parent turns them back."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -115,6 +115,7 @@ def loops(student: Any, d: Data) -> Data:
     for edges in d["loops"]:
         try:
             found = student.order_in_a_step(given(edges))
+            found = list(found) if isinstance(found, Iterator) else found  # a generator raises when it is read
             raised.append(f"returns {found!r:.80}")
         except NotImplementedError:
             raise
@@ -125,7 +126,7 @@ def loops(student: Any, d: Data) -> Data:
 
 ASK = {"unroll": unroll, "initial_copies": initial, "order_in_a_step": order, "count_paths": paths}
 CALLS: Data = {}
-for name in ("feedback", "two_delays", "skips"):
+for name in ("feedback", "two_delays", "branches", "skips"):
     CALLS |= {f"unroll:{name}": Asked(unroll, name), f"initial_copies:{name}": Initial(initial, name),
               f"order_in_a_step:{name}": Asked(order, name), f"count_paths:{name}": Paths(paths, name)}
 CALLS |= {f"{function}:turns": InTurn(ask, "") for function, ask in ASK.items()}

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from minigrad.backward import ancestors
 
 Data = dict[str, Any]
 NAMES = ("W", "U", "b", "V")
+LEFT, UPDATED = 0.25, 0.9  # a gradient that the caller leaves, and the factor of an update of the parameters
 
 
 class Form(Exception):
@@ -32,10 +33,17 @@ def module(name: str) -> Any:
 
 
 class Watched:
-    """Counts what every backward pass reaches, by backward() or mg.grad: all nodes, and those that compute tanh."""
+    """Notes what every backward pass reaches, by backward() or mg.grad, and when it begins.
+
+    Args:
+        d: the numbers; a state is a node of its shape that is computed from U.
+    """
+
+    def __init__(self, d: Data) -> None:
+        self.U, self.shape = d["U"], d["h0"].shape
 
     def __enter__(self) -> "Watched":
-        self.outs: dict[int, tuple[Any, int, int]] = {}
+        self.outs: dict[int, Pass] = {}
         self.tensors: Any = mg.Tensor
         self.engine = module("minigrad.backward")
         self.plain, self.compute = self.tensors.backward, self.engine.compute_gradients
@@ -53,16 +61,47 @@ class Watched:
 
     def note(self, out: mg.Tensor) -> None:
         """Note a pass; several from the same output are one."""
-        nodes = ancestors(out)
-        self.outs[id(out)] = out, len(nodes), sum(type(node.op).__name__ == "Tanh" for node in nodes)
+        nodes, states, of_U = ancestors(out), set(), set()
+        for node in nodes:  # inputs first
+            if node.op is None and node.requires_grad and np.array_equal(node.numpy(), self.U):
+                of_U.add(node)
+            elif any(x in of_U for x in node.inputs):
+                of_U.add(node)
+                states |= {node} if node.shape == self.shape else set()
+        steps = sum(type(node.op).__name__ == "Tanh" for node in nodes)
+        self.outs.setdefault(id(out), Pass(out, len(nodes), steps, states, mg.Tensor(0.0).order))
+
+    @property
+    def passes(self) -> list["Pass"]:
+        """The passes that reach states; all passes where none does, as states may have another form."""
+        return [one for one in self.outs.values() if one.states] or list(self.outs.values())
 
     @property
     def reached(self) -> list[list[int]]:
         """The numbers of nodes and of steps of each pass."""
-        return [[nodes, steps] for _, nodes, steps in self.outs.values()]
+        return [[one.nodes, one.steps] for one in self.passes]
+
+    @property
+    def early(self) -> list[int]:
+        """Two passes, counted from 1, where the second has states of its own from before the first; [] if none."""
+        for number, later in enumerate(self.passes, 1):
+            for before, one in enumerate(self.passes[:number - 1], 1):
+                if later.states.isdisjoint(one.states) and any(state.order < one.order for state in later.states):
+                    return [before, number]
+        return []
 
     def __exit__(self, *error: Any) -> None:
         self.tensors.backward, self.engine.compute_gradients = self.plain, self.compute
+
+
+class Pass(NamedTuple):
+    """A backward pass: its output, the numbers of nodes and steps, the states; the order of a tensor made before it."""
+
+    out: mg.Tensor
+    nodes: int
+    steps: int
+    states: set[mg.Tensor]
+    order: int
 
 
 def chunk(student: Any, d: Data) -> tuple[dict[str, mg.Tensor], mg.Tensor, mg.Tensor]:
@@ -125,16 +164,52 @@ def gradients(found: Any) -> dict[str, Any]:
     return {name: found[name] for name in NAMES}
 
 
+def leave(p: dict[str, mg.Tensor]) -> None:
+    """Leave gradients in parameters, as an earlier pass of the caller's does."""
+    for x in p.values():
+        x.grad = np.full(x.shape, LEFT)
+
+
+def update(d: Data) -> Data:
+    """Return the numbers with other parameters, as after an update."""
+    return {**d, **{name: UPDATED * d[name] for name in NAMES}}
+
+
 def truncated_gradients(student: Any, d: Data) -> Any:
     p = parameters(d)
-    with Watched() as watched:
+    with Watched(d) as watched:
         found = gradients(student.truncated_gradients(d["x"], d["target"], d["h0"], p, d["k"]))
         found = {name: np.array(x) if isinstance(x, np.ndarray) else x for name, x in found.items()}  # as it is now
-        reached = watched.reached
+        reached, early = watched.reached, watched.early
         again = gradients(student.truncated_gradients(d["x"], d["target"], d["h0"], p, d["k"]))
+        again = {name: np.array(x) if isinstance(x, np.ndarray) else x for name, x in again.items()}
     changed = [name for name in NAMES if not np.array_equal(p[name].numpy(), d[name])]
-    return {**found, "reached": reached, "changed": changed,
-            **{f"{name} again": x for name, x in again.items()}}
+    for name, x in update(d).items():
+        if name in NAMES:
+            p[name].data = np.array(x)
+    leave(p)
+    later = gradients(student.truncated_gradients(d["x"], d["target"], d["h0"], p, d["k"]))
+    return {**found, "reached": reached, "early": early, "changed": changed,
+            **{f"{name} again": x for name, x in again.items()}, **{f"{name} later": x for name, x in later.items()}}
+
+
+def lengths(d: Data) -> list[int]:
+    """Return lengths of chunks: those that divide T, 1 and T too, and one longer than T."""
+    T = len(d["x"])
+    return [*(k for k in range(1, T + 1) if T % k == 0), T + 3]
+
+
+def gradients_by_length(student: Any, d: Data) -> Data:
+    found: Data = {}
+    for k in lengths(d):
+        gives = gradients(student.truncated_gradients(d["x"], d["target"], d["h0"], parameters(d), k))
+        found |= {f"gradient of {name} with k = {k}": x for name, x in gives.items()}
+    return found
+
+
+def losses_by_length(student: Any, d: Data) -> Data:
+    return {f"list of losses with k = {k}": np.array(losses_of(student.train(
+        d["x"], d["target"], d["h0"], parameters(d), k, d["lr"], d["epochs"]))) for k in lengths(d)}
 
 
 def own(p: dict[str, mg.Tensor], given: dict[str, mg.Tensor]) -> None:
@@ -151,17 +226,22 @@ def number(loss: Any) -> float:
     return float(np.reshape(plain, ()))
 
 
-def train(student: Any, d: Data) -> Data:
-    given = parameters(d)
-    p = dict(given)
-    losses = student.train(d["x"], d["target"], d["h0"], p, d["k"], d["lr"], d["epochs"])
-    own(p, given)
+def losses_of(losses: Any) -> list[float]:
+    """Return the losses of training, checked."""
     if losses is None:
         raise Form("returned None: is `return` missing?")
     if not isinstance(losses, Iterable) or isinstance(losses, (str, Mapping)):
         raise Form(f"returned {kind(losses)}; it must be a list with the loss of every chunk")
-    losses = list(losses)
-    return {"losses": np.array([number(loss) for loss in losses]), **{name: p[name].numpy() for name in NAMES}}
+    return [number(loss) for loss in losses]
+
+
+def train(student: Any, d: Data) -> Data:
+    given = parameters(d)
+    leave(given)
+    p = dict(given)
+    losses = student.train(d["x"], d["target"], d["h0"], p, d["k"], d["lr"], d["epochs"])
+    own(p, given)
+    return {"losses": np.array(losses_of(losses)), **{name: p[name].numpy() for name in NAMES}}
 
 
 def task(student: Any, d: Data) -> Data:
@@ -171,5 +251,6 @@ def task(student: Any, d: Data) -> Data:
 
 
 CALLS: Data = {"chunk_loss": chunk_loss, "chunk_loss:state": last_state, "truncated_gradients": truncated_gradients,
-               "train": train, "train:task": task}
+               "truncated_gradients:lengths": gradients_by_length, "train": train, "train:lengths": losses_by_length,
+               "train:task": task}
 NUMERIC: Data = {}
