@@ -7,7 +7,7 @@ zero, the machine goes to another line instead. Given time, such machines comput
 are enough (Minsky, Computation: finite and infinite machines, 1967, chapter 14). As a recurrence, `line` has an element
 for each line, 1 for the next one, and `count` are the counters:
 
-    jump[t]  = σ(line[t-1] - falls @ σ(count[t-1]) - others)      σ(a) = min(max(a, 0), 1)
+    jump[t]  = σ(line[t-1] - falls @ count[t-1] - others)         σ(a) = min(max(a, 0), 1)
     do[t]    = line[t-1] - jump[t]                                the line, unless its counter is zero
     count[t] = count[t-1] + change @ do[t]
     line[t]  = then @ do[t] + otherwise @ jump[t]
@@ -102,7 +102,7 @@ def network(name: str, program: Program) -> Cell:
     jump, do, line = (cell.signal(name, len(lines)) for name in ("jump", "do", "line"))
     count = cell.signal("count", len(COUNTERS))
     count[0], line[0] = given, np.eye(len(lines))[0]
-    jump[t] = saturated(line[t-1] - falls @ saturated(count[t-1]) - others)
+    jump[t] = saturated(line[t-1] - falls @ count[t-1] - others)
     do[t] = line[t-1] - jump[t]
     count[t] = count[t-1] + change @ do[t]
     line[t] = then @ do[t] + otherwise @ jump[t]

@@ -46,9 +46,10 @@ class TestStacks:
         assert stack_machine.stack(stack_machine.number("0" + 26 * "1")) == "0" + 26 * "1"
         assert stack_machine.stack(stack_machine.number("1" + 26 * "0")) == "1" + 25 * "0"
 
-    def test_other_numbers_are_no_stacks(self) -> None:
-        with pytest.raises(ValueError, match=r"0\.5 is no stack"):
-            stack_machine.stack(0.5)
+    @pytest.mark.parametrize("number", [0.5, 1.5, -0.25])
+    def test_other_numbers_are_no_stacks(self, number: float) -> None:
+        with pytest.raises(ValueError, match=f"{number} is no stack"):
+            stack_machine.stack(number)
 
 
 class TestStackMachine:
