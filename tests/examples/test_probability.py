@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import minigrad as mg
-from examples.probability import hmm, markov_chain
+from examples.probability import hmm, kalman, markov_chain
 
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
 
@@ -89,7 +89,8 @@ ROLLS = [0, 3, 1, 2, 2]
 
 class TestHiddenMarkovModel:
     @pytest.mark.parametrize("algorithm", [hmm.by_gradient, hmm.forward_backward])
-    def test_is_the_sum_over_all_paths(self, model: hmm.Model, algorithm: Callable[[hmm.Model, Any], hmm.Expected]) -> None:
+    def test_is_the_sum_over_all_paths(self, model: hmm.Model,
+                                       algorithm: Callable[[hmm.Model, Any], hmm.Expected]) -> None:
         paths, probabilities = every_path(model, ROLLS)
         found = algorithm(model, np.array(ROLLS)[:, None])
         total = probabilities.sum()
@@ -151,3 +152,88 @@ class TestHiddenMarkovModel:
         swapped = hmm.Model(hmm.CASINO.A[::-1, ::-1], hmm.CASINO.B[::-1])
         assert hmm.difference(swapped, hmm.CASINO) == 0
         assert hmm.difference(hmm.Model(hmm.CASINO.A, swapped.B), hmm.CASINO) > 0.04
+
+
+def joint(values: kalman.Parameters, steps: int) -> list[NDArray[np.float64]]:
+    """Return the covariances of the measurements of all steps, of the last state with them, and of the last state."""
+    c, s = np.cos(values.omega), np.sin(values.omega)
+    F = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [0, 0, c, -s], [0, 0, s, c]])
+    powers = [np.linalg.matrix_power(F, k) for k in range(steps + 1)]
+    Q = np.diag([0, 0, values.q ** 2, values.q ** 2])
+    state = [powers[k] @ powers[k].T + sum(powers[j] @ Q @ powers[j].T for j in range(k)) for k in range(steps + 1)]
+    between = [[powers[a - b] @ state[b] if a >= b else state[a] @ powers[b - a].T for b in range(1, steps + 1)]
+               for a in range(1, steps + 1)]
+    measured = np.block([[one[:2, :2] + (a == b) * np.diag(values.r) ** 2 for b, one in enumerate(row)]
+                         for a, row in enumerate(between)])
+    return [measured, np.hstack([one[:, :2] for one in between[-1]]), state[-1]]
+
+
+class TestKalmanFilter:
+    @pytest.mark.parametrize("algorithm", [kalman.filtered, kalman.textbook])
+    def test_is_the_normal_distribution_given_all_measurements(
+            self, algorithm: Callable[[kalman.Parameters, kalman.Tracks], kalman.Estimate]) -> None:
+        steps, values, rng = 6, kalman.TRUTH, np.random.default_rng(2)
+        z = rng.normal(size=(steps, 1, 2))
+        found = algorithm(values, kalman.Tracks(np.zeros((steps, 1, 4)), z, np.ones((steps, 1))))
+        measured, cross, state = joint(values, steps)
+        np.testing.assert_allclose(found.m[-1, 0], cross @ np.linalg.solve(measured, z.ravel()))
+        np.testing.assert_allclose(found.P[-1, 0], state - cross @ np.linalg.solve(measured, cross.T), atol=1e-12)
+        density = -0.5 * (z.ravel() @ np.linalg.solve(measured, z.ravel()) + np.linalg.slogdet(2 * np.pi * measured)[1])
+        assert found.likelihood == pytest.approx(density)
+
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_estimates_what_the_textbook_s_filter_does(self, seed: int) -> None:
+        data = kalman.tracks(10, np.random.default_rng(seed), kalman.GAP)
+        found, book = kalman.filtered(kalman.GUESS, data), kalman.textbook(kalman.GUESS, data)
+        np.testing.assert_allclose(found.m, book.m, atol=1e-9)
+        np.testing.assert_allclose(found.P, book.P, atol=1e-9)
+        assert found.likelihood == pytest.approx(book.likelihood, rel=1e-12)
+
+    def test_the_gradient_is_the_slope_of_the_textbook_s_likelihood(self) -> None:
+        data, parameters = kalman.tracks(2, np.random.default_rng(1), kalman.GAP), kalman.tensors(kalman.GUESS)
+        omega, log_q, log_r = parameters
+        kalman.definition(omega, log_q, log_r).compile(loss="L")(**data.inputs)
+
+        def loss() -> mg.Tensor:
+            x, y = np.exp(log_r.data)
+            values = kalman.Parameters(omega.item(), float(np.exp(log_q.item())), (float(x), float(y)))
+            return mg.Tensor(-kalman.textbook(values, data).likelihood)
+
+        for parameter in parameters:
+            assert parameter.grad is not None
+            np.testing.assert_allclose(parameter.grad, mg.numeric_gradient(loss, parameter), rtol=1e-5)
+
+    def test_without_measurements_the_covariance_grows_and_what_is_given_has_no_effect(self) -> None:
+        data = kalman.tracks(3, np.random.default_rng(0), kalman.GAP)
+        P = kalman.filtered(kalman.TRUTH, data).P[:, 0]
+        size = np.linalg.det(P[:, :2, :2])
+        assert (np.diff(size)[kalman.GAP.start - 1:kalman.GAP.stop - 1] > 0).all()
+        assert size[kalman.GAP.stop] < size[kalman.GAP.stop - 1] / 10
+        z = np.where(data.seen[..., None] == 1, data.z, 1e6)
+        np.testing.assert_array_equal(kalman.filtered(kalman.TRUTH, data._replace(z=z)).m,
+                                      kalman.filtered(kalman.TRUTH, data).m)
+
+    def test_tracks_have_the_errors_that_they_are_said_to(self) -> None:
+        data = kalman.tracks(500, np.random.default_rng(0))
+        np.testing.assert_allclose((data.z - data.true[..., :2]).std(axis=(0, 1)), kalman.TRUTH.r, rtol=0.02)
+        velocity = data.true[..., 2] + 1j * data.true[..., 3]
+        change = velocity[1:] - velocity[:-1] * np.exp(1j * kalman.TRUTH.omega)
+        np.testing.assert_allclose([change.real.std(), change.imag.std()], kalman.TRUTH.q, rtol=0.02)
+
+    def test_with_the_true_parameters_the_ellipses_hold_what_they_should(self) -> None:
+        data = kalman.tracks(300, np.random.default_rng(0), kalman.GAP)
+        assert kalman.inside(kalman.filtered(kalman.TRUTH, data), data) == pytest.approx(0.95, abs=0.01)
+        assert kalman.inside(kalman.filtered(kalman.GUESS, data), data) < 0.8
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("seed", [0, 1, 2])
+    def test_learns_its_parameters_from_measurements(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        data, test = kalman.tracks(kalman.TRACKS, rng), kalman.tracks(100, rng, kalman.GAP)
+        values, losses, _ = kalman.learned(data, 200)
+        assert abs(values.omega - kalman.TRUTH.omega) < 0.004
+        np.testing.assert_allclose(values.numbers[1:], kalman.TRUTH.numbers[1:], rtol=0.15)
+        assert losses[-1] <= -kalman.filtered(kalman.TRUTH, data).likelihood / data.seen.sum()
+        found, best = kalman.filtered(values, test), kalman.filtered(kalman.TRUTH, test)
+        assert kalman.error(found, test) < 1.02 * kalman.error(best, test)
+        assert 0.92 < kalman.inside(found, test) < 0.97
