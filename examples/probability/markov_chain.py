@@ -17,7 +17,7 @@ The same chain as a random walk is a recurrence too, with random numbers as its 
 cumulative probability exceeds u[t]. p[t] is the distribution of many walkers.
 
 Four chains of three states are drawn: the weather in the Land of Oz (Kemeny, Snell and Thompson, Introduction to finite
-mathematics, 1957), one that goes around (λ2 is complex: a spiral), one with states that are rarely left, and one with a
+mathematics, 1974), one that goes around (λ2 is complex: a spiral), one with states that are rarely left, and one with a
 period, which never settles.
 
 Threshold, for 40 random chains of 3 to 8 states: π within 1e-12 of the left eigenvector, the gradient within 1e-7 of
