@@ -60,7 +60,7 @@ class Rule(NamedTuple):
         reads: the input symbol for which it applies, "*" for any.
         tops: a character for each stack, for which it applies: "0" or "1" on top, "-" for empty, "*" for any.
         then: the next state.
-        actions: for each stack "push 0", "push 1", "pop" (of a known top), or "keep".
+        actions: for each stack "push 0", "push 1", "pop" (of a known top), "keep", or several: "pop, push 1".
     """
 
     state: str
@@ -130,9 +130,14 @@ def affine(rule: Rule) -> list[tuple[float, float]]:
         known = {"keep": (1.0, 0.0), "push 0": (1/4, 1/4), "push 1": (1/4, 3/4)}
         if top in "01":
             known["pop"] = (4.0, -(2.0 * int(top) + 1))
-        if action not in known:
-            raise ValueError(f"{action!r} in {rule}: where the top is {top!r} an action is one of {', '.join(known)}")
-        changes.append(known[action])
+        scale, offset = 1.0, 0.0
+        for part in action.split(", "):
+            if part not in known:
+                raise ValueError(f"{part!r} in {rule}: where the top is {top!r} an action is one of {', '.join(known)}")
+            factor, summand = known[part]
+            scale, offset = factor * scale, factor * offset + summand
+            known.pop("pop", None)  # of the next symbol nothing is known
+        changes.append((scale, offset))
     return changes
 
 

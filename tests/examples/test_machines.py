@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from examples.machines import counter_machine, stack_machine
+from examples.machines import counter_machine, stack_machine, turing_machine
 from examples.machines.counter_machine import ADDITION, MULTIPLICATION, Line
 from examples.machines.stack_machine import BRACKETS, INCREMENT, Program, Rule
 
@@ -88,6 +89,12 @@ class TestStackMachine:
         q = stack_machine.network(REVERSAL).compile()(T=7, contents=contents)["q"][-1]
         assert [stack_machine.stack(number) for number in q[:, 1]] == [word[::-1] for word in words]
 
+    def test_several_actions_are_one_affine_map(self) -> None:
+        [(scale, offset)] = stack_machine.affine(Rule("a", "*", "1", "a", ("pop, push 0, push 1",)))
+        assert scale * stack_machine.number("1001") + offset == stack_machine.number("10001")
+        with pytest.raises(ValueError, match=r"'pop' in .* one of keep, push 0, push 1"):
+            stack_machine.affine(Rule("a", "*", "1", "a", ("pop, pop",)))
+
     def test_learns_nothing(self) -> None:
         assert not stack_machine.recogniser().parameters
         assert not stack_machine.network(INCREMENT).parameters
@@ -101,6 +108,38 @@ class TestStackMachine:
     def test_a_rule_that_pops_the_unknown_or_does_the_unknown_is_refused(self, tops: str, action: str) -> None:
         with pytest.raises(ValueError, match=rf"'{action}' in .* where the top is '[{tops}]'"):
             stack_machine.network(Program("bad", "", [Rule("a", "*", tops, "a", (action,))]))
+
+
+BUSY_BEAVERS = {  # states: the table, the steps, the ones (Radó 1962; Lin and Rado 1965; Brady 1983)
+    2: ({("A", 0): (1, "right", "B"), ("A", 1): (1, "left", "B"),
+         ("B", 0): (1, "left", "A"), ("B", 1): (1, "right", "halt")}, 6, 4),
+    3: ({("A", 0): (1, "right", "B"), ("A", 1): (1, "right", "halt"),
+         ("B", 0): (1, "left", "B"), ("B", 1): (0, "right", "C"),
+         ("C", 0): (1, "left", "C"), ("C", 1): (1, "left", "A")}, 21, 5),
+    4: (turing_machine.BUSY_BEAVER, 107, 13),
+}
+
+
+class TestTuringMachine:
+    @pytest.mark.parametrize("states", BUSY_BEAVERS)
+    @pytest.mark.parametrize("way", [turing_machine.computed, turing_machine.followed])
+    def test_busy_beavers_halt_when_they_are_known_to(
+            self, states: int, way: Callable[[turing_machine.Table, int], list[turing_machine.Step]]) -> None:
+        table, steps, ones = BUSY_BEAVERS[states]
+        history = way(table, steps + 3)
+        assert [machine.state for machine in history].index("halt") == steps
+        assert len(history[-1].ones) == ones
+        assert history[steps] == history[-1]
+
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_random_machines_follow_their_tables(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for _ in range(20):
+            table = turing_machine.random_table(rng)
+            assert turing_machine.computed(table, 25) == turing_machine.followed(table, 25)
+
+    def test_the_tape_ends_at_26_ones(self) -> None:
+        assert turing_machine.longest(turing_machine.RIGHT, 40) == 26
 
 
 class TestCounterMachine:

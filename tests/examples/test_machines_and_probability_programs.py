@@ -13,6 +13,7 @@ from examples import common
 PICTURES = {
     "machines.counter_machine": ["counters", "machine"],
     "machines.stack_machine": ["limits", "machine", "stack", "tape"],
+    "machines.turing_machine": ["machine", "tape"],
     "probability.hmm": ["learning", "posterior", "recurrence"],
     "probability.kalman": ["band", "filter", "learning", "track"],
     "probability.markov_chain": ["fixed_points", "rates", "recurrence", "walkers"],
