@@ -48,6 +48,7 @@ from rnn import Cell, t
 Floats = NDArray[np.float64]
 STEPS, TRACKS, RATE = 80, 20, 0.05
 GAP = slice(40, 52)  # steps without a measurement, in the test
+WITHIN = -2 * np.log(0.05)  # the sum of two squared normal variables is below this with a probability of 95 %
 
 
 class Parameters(NamedTuple):
@@ -116,7 +117,7 @@ class Tracks(NamedTuple):
 
 
 def tracks(number: int, rng: np.random.Generator, gap: slice = slice(0), values: Parameters = TRUTH) -> Tracks:
-    """Return random tracks; measurements in the gap are not seen, and not a number."""
+    """Return random tracks; measurements in the gap are not seen."""
     state, true = rng.normal(size=(number, 4)), np.empty((STEPS, number, 4))
     c, s = np.cos(values.omega), np.sin(values.omega)
     for step in range(STEPS):
@@ -127,7 +128,7 @@ def tracks(number: int, rng: np.random.Generator, gap: slice = slice(0), values:
     seen = np.ones((STEPS, number))
     seen[gap] = 0
     z = true[..., :2] + rng.normal(0, values.r, (STEPS, number, 2))
-    return Tracks(true, np.where(seen[..., None] == 1, z, 0), seen)
+    return Tracks(true, z, seen)
 
 
 class Estimate(NamedTuple):
@@ -184,7 +185,7 @@ def inside(estimate: Estimate, data: Tracks) -> float:
     """Return the share of true positions inside of the ellipses that should contain 95 % of them."""
     error, covariance = (estimate.m - data.true)[..., :2], estimate.P[..., :2, :2]
     squared = np.einsum("tbi,tbij,tbj->tb", error, np.linalg.inv(covariance), error)
-    return float((squared < -2 * np.log(0.05)).mean())  # a chi-squared variable with two degrees of freedom
+    return float((squared < WITHIN).mean())
 
 
 def error(estimate: Estimate, data: Tracks) -> float:
@@ -195,7 +196,7 @@ def error(estimate: Estimate, data: Tracks) -> float:
 def ellipse(m: Floats, P: Floats) -> Floats:
     """Return points on the ellipse around a position that contains it with 95 %: (2, points)."""
     angle = np.linspace(0, 2 * np.pi, 60)
-    circle = np.sqrt(-2 * np.log(0.05)) * np.stack([np.cos(angle), np.sin(angle)])
+    circle = np.sqrt(WITHIN) * np.stack([np.cos(angle), np.sin(angle)])
     return np.asarray(m[:2, None] + np.linalg.cholesky(P[:2, :2]) @ circle)
 
 

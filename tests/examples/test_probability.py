@@ -225,6 +225,12 @@ class TestKalmanFilter:
         assert kalman.inside(kalman.filtered(kalman.TRUTH, data), data) == pytest.approx(0.95, abs=0.01)
         assert kalman.inside(kalman.filtered(kalman.GUESS, data), data) < 0.8
 
+    def test_an_ellipse_has_the_same_density_everywhere(self) -> None:
+        m, P = np.array([3.0, -1, 0, 0]), np.array([[2.0, 0.6, 1, 0], [0.6, 1, 0, 1], [1, 0, 3, 0], [0, 1, 0, 3]])
+        from_mean = kalman.ellipse(m, P) - m[:2, None]
+        squared = np.einsum("ip,ij,jp->p", from_mean, np.linalg.inv(P[:2, :2]), from_mean)
+        np.testing.assert_allclose(squared, 5.991465)  # of a table: chi-squared, two degrees of freedom, 0.95
+
     @pytest.mark.slow
     @pytest.mark.parametrize("seed", [0, 1, 2])
     def test_learns_its_parameters_from_measurements(self, seed: int) -> None:
