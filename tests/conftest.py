@@ -35,6 +35,7 @@ MARKS = {  # a file or folder of tests -> its marker
     "examples/test_docs_site.py": "docs",
     "examples/test_examples.py": "examples",
     "examples/test_known_results.py": "examples",
+    "examples/test_machines_and_probability_programs.py": "examples",
     "examples/test_outgrown.py": "examples",
     "examples/test_tour.py": "examples",
     "examples/test_trained_networks.py": "examples",
