@@ -1,4 +1,4 @@
-"""examples/outgrown.py: the same losses everywhere; and a process that dies is reported."""
+"""examples/learning/outgrown.py: the same losses everywhere; and a process that dies is reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # the examples are not installed
-from examples.outgrown import ProcessError, together  # noqa: E402
+from examples.learning.outgrown import ProcessError, together  # noqa: E402
 
 
 class TestProcesses:

@@ -18,7 +18,7 @@ import numpy as np
 
 import viz
 from examples import common
-from examples.parity import margins, network, with_noise, wrong
+from examples.machines.parity import margins, network, with_noise, wrong
 from rnn import Cell
 
 BATCH, RATE = 64, 0.02

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from examples import common
-from examples.temporal_order import wrong
+from examples.memory.temporal_order import wrong
 from rnn import Cell, cells, t
 
 T, SIZE, BATCH, TESTED, RATE = 100, 8, 32, 500, 0.01

@@ -22,7 +22,7 @@ import numpy as np
 
 import minigrad as mg
 from examples import common
-from examples.adding import KINDS
+from examples.memory.adding import KINDS
 from rnn import Cell, t
 
 SIZE, BATCH, TESTED, RATE, FORGET_BIAS = 32, 32, 500, 0.01, 3.0

@@ -32,7 +32,7 @@ import viz
 from examples import common
 from rnn import Cell, t
 
-CASE = Path(__file__).parents[1] / "tests" / "cases" / "minchar_rnn_trajectory.json"
+CASE = Path(__file__).parents[2] / "tests" / "cases" / "minchar_rnn_trajectory.json"
 HIDDEN, CHUNK, RATE, LARGEST = 100, 25, 0.1, 5.0
 
 

@@ -1,0 +1,74 @@
+"""python -m examples: the list by topic, read from the folders, and the start of one example."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples import TOPICS, index
+from examples.__main__ import listing
+
+ROOT = Path(__file__).parents[2]
+NAMES = [example.name for example in index.examples()]
+
+
+def examples(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "examples", *arguments], cwd=ROOT, capture_output=True, text=True,
+                          check=False)
+
+
+class TestTheIndex:
+    def test_has_every_program_of_the_folders(self) -> None:
+        programs = [file for folder in (ROOT / "examples", *TOPICS) for file in folder.glob("[!_]*.py")
+                    if re.search(r"^    python -m ", file.read_text(encoding="utf-8"), re.MULTILINE)]
+        assert {example.file for example in index.examples()} == set(programs)
+
+    def test_has_no_program_of_the_course_kit(self) -> None:
+        assert ROOT / "examples" / "memory" in TOPICS
+        assert ROOT / "examples" / "assignments" not in TOPICS
+
+    def test_has_each_name_once_since_it_is_a_command(self) -> None:
+        assert len(set(NAMES)) == len(NAMES)
+        assert not set(NAMES) & {folder.name for folder in TOPICS}
+
+    @pytest.mark.parametrize("example", index.examples(), ids=lambda example: example.name)
+    def test_knows_a_sentence_and_a_time_of_each(self, example: index.Example) -> None:
+        assert example.summary.endswith(".")
+        assert re.fullmatch(r"\d+ s", example.time)
+        assert f"python -m examples.{example.name}" in example.text or example.name == "vanishing"
+
+    @pytest.mark.parametrize("topic", index.topics(), ids=lambda topic: topic.name)
+    def test_knows_a_title_and_a_paragraph_of_each_topic(self, topic: index.Topic) -> None:
+        title, subtitle = topic.text.splitlines()[0].split(": ")
+        assert topic.title == title and subtitle.endswith(".")
+        assert topic.text.split("\n\n")[1].strip()
+
+
+class TestTheCommand:
+    def test_lists_all_examples_under_their_topics(self) -> None:
+        printed = examples().stdout
+        *listed, _ = printed.split("\n\n")
+        assert printed == listing() + "\n"
+        assert [section.splitlines()[0] for section in listed] == [topic.title for topic in index.topics()]
+        assert [[line.split()[0] for line in section.splitlines()[1:]] for section in listed] == [
+            [example.name for example in topic.examples] for topic in index.topics()]
+        assert max(map(len, printed.splitlines())) <= 130
+
+    def test_passes_the_options_on(self) -> None:
+        done = examples("parity", "--help")
+        assert done.returncode == 0
+        assert done.stdout.startswith("usage: parity ") and "--steps" in done.stdout
+
+    def test_passes_the_exit_status_on(self) -> None:
+        assert examples("parity", "--steps", "none").returncode == 2
+
+    @pytest.mark.parametrize(("name", "hint"), [("partiy", "did you mean parity? "), ("sines", "did you mean sine? "),
+                                                ("qqqq", "")])
+    def test_an_unknown_name_is_answered_with_close_ones(self, name: str, hint: str) -> None:
+        done = examples(name)
+        assert done.returncode == 2
+        assert done.stderr == f"examples: there is no example '{name}'; {hint}python -m examples lists all\n"
