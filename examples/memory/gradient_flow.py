@@ -14,7 +14,7 @@ algorithm 1).
 
 Thresholds: the linear gradient changes per step by ρ within 10%; of 100 starts above the cliff all end at an
 error below 0.01 with clipping, at most two thirds without. Measured for seeds 0, 1, 2: within 3%; 100%
-against 53%, 55%, 49%. Time: 2 s.
+against 53%, 55%, 49%. Picture: cliff.png. Time: 2 s.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ of 3, so that initially it forgets within about twenty steps instead of four: se
 Thresholds, on 500 new sequences: at T = 30 GRU and LSTM at most 1% wrong; at T = 60 the LSTM at most 1%,
 the plain network at least 50%. Measured at T = 30 for seeds 0 to 9: none, the plain network's neither; at
 T = 60 for seeds 0, 1, 2: LSTM none, GRU none, plain 72%, 74%, 78% (the LSTM for seeds 3 to 9: none).
-Time: 11 s.
+Picture: loss_60.png. Time: 11 s.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ it continues a wave from its first ten values.
 
 Threshold: 60 steps ahead the largest error of 32 waves is below 0.2. Measured for seeds 0, 1, 2: 0.05,
 0.09, 0.06.
-Time: 6 s.
+Picture: forecast.png. Time: 6 s.
 """
 
 import sys

@@ -15,7 +15,7 @@ best `width` beginnings. After each letter the state is reordered, `stream.reset
 
 Measured, for the seeds 0, 1, 2: 99.0 %, 99.1 %, 99.1 % of the samples are names of numbers, and the share of a name
 differs from its probability by at most 0.010, 0.009, 0.014. Letter by letter: "twenty-four", "two", "two", of
-probability 0.009, 0.108, 0.096; a beam of 3: "one", 0.201, 0.200, 0.197. Time: 11 s.
+probability 0.009, 0.108, 0.096; a beam of 3: "one", 0.201, 0.200, 0.197. Picture: loss.png. Time: 11 s.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ updates rounding alone makes two correct programs differ. Then it learns the tex
 Measured, for the seeds 0, 1, 2: the first 21 losses differ by less than 2e-9 from the known ones; after 6000
 updates a letter costs 0.29, 0.10, 0.10 nats over the best hundred of them (at first ln 33 = 3.5). Another order
 of the same sums gave 0.04, 0.28, 0.53. In between the losses may jump, which clipping element by element
-doesn't prevent. Time: 6 s.
+doesn't prevent. Picture: loss.png. Time: 6 s.
 """
 
 from __future__ import annotations

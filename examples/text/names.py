@@ -11,7 +11,7 @@ anew with each seed, is kept for the test. The network is a GRU (Cho et al., Lea
 using RNN encoder-decoder, EMNLP 2014) of 32 units.
 
 Measured, for the seeds 0, 1, 2: 83 %, 83 %, 80 % of 126 unseen names are classified correctly; by chance 17 %.
-Time: 3 s.
+Picture: opinion.png. Time: 3 s.
 """
 
 from __future__ import annotations

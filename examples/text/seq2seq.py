@@ -15,7 +15,7 @@ at the joint: the decoder's program puts dL/ds[0] into `.grad`, and the encoder'
 Measured, for the seeds 0, 1, 2: 100 % of new words of 3 to 5 letters and more than
 99 % of 6 letters are written backwards without a fault; of longer ones, which weren't trained, 80 %, 76 %,
 77 % of 7 letters and 6 %, 6 %, 5 % of 8.
-Time: 10 s.
+Picture: lengths.png. Time: 10 s.
 """
 
 from __future__ import annotations

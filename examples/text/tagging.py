@@ -13,7 +13,7 @@ max(p, 1 - p). Networks in one direction reach this bound, and cannot exceed it 
 
 Measured, for the seeds 0, 1, 2, in words of 10 letters of 5 kinds, drawn anew:
 in both directions 100 % of the tags are right; in one direction 74 to 75 %, with a bound of 74.4 %.
-Time: 4 s.
+Picture: dependence.png. Time: 4 s.
 """
 
 from __future__ import annotations
