@@ -17,10 +17,11 @@ python -m examples NAME --help     its options: --seed, --out, ..."""
 
 def listing() -> str:
     """Return the examples by topic: name, time and summary."""
-    topics = index.topics()
     width = max(len(example.name) for example in index.examples())
     lines = []
-    for topic in topics:
+    for topic in index.topics():
+        if not topic.examples:
+            continue
         lines += [topic.title, *(f"  {example.name:{width}}  {example.time:>5}  {example.summary}"
                                  for example in topic.examples), ""]
     return "\n".join([*lines, USAGE])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
 import viz
@@ -238,6 +238,6 @@ def draw_losses(file: Path, losses: Mapping[str, Sequence[float]], *, baseline: 
             drawing.axhline(baseline[1], color="#555555", linestyle="--", label=baseline[0])
 
 
-def running_mean(values: Sequence[float], window: int) -> NDArray[np.float64]:
+def running_mean(values: ArrayLike, window: int) -> NDArray[np.float64]:
     """Return the mean of every `window` values in a row: (N,) -> (N - window + 1,)."""
     return np.convolve(np.asarray(values, float), np.ones(window) / window, mode="valid")

@@ -14,6 +14,10 @@ from typing import NamedTuple
 from examples import TOPICS
 
 FOLDER = Path(__file__).parent
+INDENT = "    "
+COMMAND = f"{INDENT}python -m "
+NOTES = re.compile(r"\s*\bPicture: \S+\.(?=\s|$)|\s*\bTime: [^.]*\.")
+FIRST_STEPS = "first_steps"  # the topic of the examples that are in no folder
 FIRST = """First steps: one equation, its graph and its gradients.
 
 Short programs without a task to learn, and the tour, which has one. Start here.
@@ -32,9 +36,19 @@ class Example(NamedTuple):
         return self.file.stem
 
     @property
+    def topic(self) -> str:
+        """Return the name of its topic."""
+        return FIRST_STEPS if self.file.parent == FOLDER else self.file.parent.name
+
+    @property
     def summary(self) -> str:
         """Return the first line."""
         return self.text.splitlines()[0]
+
+    @property
+    def command(self) -> str:
+        """Return the command, with its options in brackets."""
+        return next(line.strip() for line in self.text.splitlines() if line.startswith(COMMAND))
 
     @property
     def time(self) -> str:
@@ -48,11 +62,33 @@ class Example(NamedTuple):
         found = re.search(r"\bPicture: ([\w/]+\.(?:png|svg))", self.text)
         return found[1] if found else ""
 
+    @property
+    def stored(self) -> Path:
+        """Return where that picture of a full run is kept: draw_pictures.py makes it."""
+        return FOLDER / "pictures" / self.topic / f"{self.name}{Path(self.picture).suffix}"
+
+    @property
+    def about(self) -> list[str]:
+        """Return its first paragraph, with the formulas before it, and those after it that belong to its sentence."""
+        blocks = self._blocks()
+        end = next((number for number, block in enumerate(blocks) if not block.startswith(INDENT)), len(blocks) - 1) + 1
+        return blocks[:end + (blocks[end - 1].endswith((":", ",")) and end < len(blocks))]
+
+    @property
+    def measured(self) -> str:
+        """Return the paragraph about its threshold and its results; empty where there is none."""
+        return next((block for block in self._blocks() if block.startswith(("Threshold", "Measured"))), "")
+
+    def _blocks(self) -> list[str]:
+        """Return the paragraphs and formulas after the command, without the names of the picture and the time."""
+        text = NOTES.sub("", self.text[self.text.index(COMMAND):].partition("\n\n")[2])
+        return [block for block in text.split("\n\n") if block.strip()]
+
 
 class Topic(NamedTuple):
     """A folder of examples, in alphabetical order."""
 
-    name: str  # of the folder; first_steps for the examples that are in none
+    name: str  # of the folder
     text: str  # the docstring of its __init__.py
     examples: list[Example]
 
@@ -60,6 +96,11 @@ class Topic(NamedTuple):
     def title(self) -> str:
         """Return the title, without the subtitle."""
         return self.text.splitlines()[0].partition(":")[0]
+
+    @property
+    def about(self) -> str:
+        """Return the paragraph below the title."""
+        return self.text.partition("\n\n")[2].strip()
 
 
 def docstring(file: Path) -> str:
@@ -70,14 +111,13 @@ def docstring(file: Path) -> str:
 def examples_in(folder: Path) -> list[Example]:
     """Return the examples in a folder: files whose docstring contains a command."""
     found = [Example(file, docstring(file)) for file in sorted(folder.glob("[!_]*.py"))]
-    return [example for example in found if "    python -m " in example.text]
+    return [example for example in found if COMMAND in example.text]
 
 
 def topics() -> list[Topic]:
-    """Return all topics that have examples, the first steps first."""
-    found = [Topic("first_steps", FIRST, examples_in(FOLDER)),
-             *(Topic(folder.name, docstring(folder / "__init__.py"), examples_in(folder)) for folder in TOPICS)]
-    return [topic for topic in found if topic.examples]
+    """Return all topics, the first steps first."""
+    return [Topic(FIRST_STEPS, FIRST, examples_in(FOLDER)),
+            *(Topic(folder.name, docstring(folder / "__init__.py"), examples_in(folder)) for folder in TOPICS)]
 
 
 def examples() -> list[Example]:
