@@ -70,9 +70,13 @@ class Example(NamedTuple):
     @property
     def about(self) -> list[str]:
         """Return its first paragraph, with the formulas before it, and those after it that belong to its sentence."""
-        blocks = self._blocks()
-        end = next((number for number, block in enumerate(blocks) if not block.startswith(INDENT)), len(blocks) - 1) + 1
-        return blocks[:end + (blocks[end - 1].endswith((":", ",")) and end < len(blocks))]
+        found: list[str] = []
+        for block in self._blocks():
+            if any(not text.startswith(INDENT) for text in found) and not (
+                    block.startswith(INDENT) and found[-1].endswith((":", ","))):
+                break
+            found.append(block)
+        return found
 
     @property
     def measured(self) -> str:

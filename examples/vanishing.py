@@ -41,6 +41,6 @@ if __package__ and __name__ == "__main__":           # not in the debugger, whic
 
     def draw(options: common.Options) -> None:
         """Draw the norms of the gradients."""
-        viz.unrolled(run, loss=loss, values=True, heat=True).render(outfile=options.out / "norms.png")
+        viz.unrolled(run, loss=loss, values=True, heat=True, aspect="slide").render(outfile=options.out / "norms.png")
 
     sys.exit(common.Parser("vanishing", "A gradient that vanishes.", seeded=False).run(draw))

@@ -16,7 +16,8 @@ updates of this program weren't enough. Learning rates are chosen for each activ
 initialisation is best elsewhere: of the orthogonal networks some learn the task and some are half-way at the end.
 
 Threshold, of 500 new sequences: the identity with ReLU and the forget bias 3 at most 5% wrong, the uniform matrix, the
-orthogonal one with ReLU and the forget bias 0 at least 65% (guessing: 75%). MEASURED
+orthogonal one with ReLU and the forget bias 0 at least 65% (guessing: 75%). Measured for seeds 0, 1, 2: identity and
+forget bias 3 none wrong; orthogonal with tanh 0%, 3%, 0% (seed 3: MORE); the others 74% to 77%.
 Picture: loss.png. Time: 30 s.
 """
 
