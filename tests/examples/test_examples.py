@@ -12,7 +12,7 @@ import pytest
 from painters import painting
 
 import minigrad as mg
-from examples import draw_pictures, hessian, index
+from examples import hessian, index
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,12 +25,6 @@ def test_each_runs_in_seconds_and_draws_the_picture_of_its_page(example: index.E
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert example.picture in [path.name for path in tmp_path.iterdir()]
-
-
-def test_an_example_that_names_no_picture_is_told_which_it_drew(tmp_path: Path) -> None:
-    unnamed = index.Example(index.FOLDER / "hessian.py", "Hessian.\n\n    python -m examples.hessian\n\nText.")
-    with pytest.raises(draw_pictures.PictureError, match=r"^hessian drew curvature\.png; its docstring names no pic"):
-        draw_pictures.drawn(unnamed, tmp_path)
 
 
 def test_the_hessian_is_that_of_the_formula() -> None:
