@@ -19,7 +19,7 @@ author = "the minigrad maintainers"
 extensions = [
     "myst_nb", "sphinx_copybutton", "sphinx_design", "sphinx-mathjax-offline",
     "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode",
-    "docstrings", "pictures", "playground",
+    "docstrings", "pictures", "playground", "topics",
 ]
 exclude_patterns = ["build", "extensions"]
 

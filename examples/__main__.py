@@ -1,41 +1,52 @@
-"""List the examples, one per line: python -m examples."""
+"""List the examples by topic, or run one: python -m examples [NAME [options]]."""
 
 from __future__ import annotations
 
-import ast
-import re
+import difflib
+import runpy
 import sys
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
+
+from examples import index
+
+USAGE = """\
+python -m examples NAME            runs one; python -m examples.NAME does the same
+python -m examples NAME --small    in seconds: shows that it runs, not its result
+python -m examples NAME --help     its options: --seed, --out, ..."""
 
 
-class Example(NamedTuple):
-    """An example as described by its docstring; its code isn't run."""
-
-    name: str
-    summary: str
-    time: str
-
-
-def examples(folder: Path = Path(__file__).parent) -> list[Example]:
-    """Return the examples in a folder, in alphabetical order: files whose docstring contains a command."""
-    found = []
-    for file in sorted(folder.glob("[!_]*.py")):
-        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        if "    python -m " in text:
-            time = re.search(r"\bTime: (\d+ s)\b", text)
-            found.append(Example(file.stem, text.splitlines()[0], time[1] if time else ""))
-    return found
+def listing() -> str:
+    """Return the examples by topic: name, time and summary."""
+    width = max(len(example.name) for example in index.examples())
+    lines = []
+    for topic in index.topics():
+        if not topic.examples:
+            continue
+        lines += [topic.title, *(f"  {example.name:{width}}  {example.time:>5}  {example.summary}"
+                                 for example in topic.examples), ""]
+    return "\n".join([*lines, USAGE])
 
 
-def main() -> int:
-    listed = examples()
-    width = max(len(example.name) for example in listed)
-    for example in listed:
-        print(f"{example.name:{width}}  {example.time:>5}  {example.summary}")
-    print("\nStart one by python -m examples.NAME")
+def unknown(name: str) -> str:
+    """Return an error message for a name that no example has."""
+    close = difflib.get_close_matches(name, [example.name for example in index.examples()])
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"there is no example {name!r}; {hint}python -m examples lists all"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List the examples, or run one."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(listing())
+        return 0
+    name, *options = arguments
+    if name not in [example.name for example in index.examples()]:
+        print(f"examples: {unknown(name)}", file=sys.stderr)
+        return 2
+    sys.argv[1:] = options
+    runpy.run_module(f"examples.{name}", run_name="__main__", alter_sys=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

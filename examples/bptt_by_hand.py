@@ -18,7 +18,7 @@ The program computes these rows with Python numbers only, and compares each row 
 the three sums with central differences. Each seed is another exercise.
 
 Threshold: every number of the table to 1e-14, the central differences to 1e-8. Measured for seeds 0, 1, 2:
-at most 6e-17 and 5e-11. Time: 1 s.
+at most 6e-17 and 5e-11. Picture: by_hand.png. Time: 1 s.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
 import viz
@@ -52,14 +52,16 @@ class Parser(argparse.ArgumentParser):
         small: updates with --small, which shows in seconds that the example runs, not its result. The example reads
             `options.small` where it has other work to cut short.
         out: another default folder.
+        seeded: False for one whose random numbers are fixed; it has no --seed.
     """
 
     def __init__(self, name: str, summary: str, steps: int | None = None, out: Path | None = None, *,
-                 small: int = 3) -> None:
+                 small: int = 3, seeded: bool = True) -> None:
         super().__init__(prog=name, description=summary)
         folder = out or Path("out") / name
         self.updates = (steps, small)
-        self.add_argument("--seed", type=natural, default=0, help="of all random numbers (default 0)")
+        if seeded:
+            self.add_argument("--seed", type=natural, default=0, help="of all random numbers (default 0)")
         if steps is not None:
             self.add_argument("--steps", type=positive, help=f"updates of the parameters (default {steps})")
         self.add_argument("--small", action="store_true", help="run in seconds: too short for the result")
@@ -236,6 +238,6 @@ def draw_losses(file: Path, losses: Mapping[str, Sequence[float]], *, baseline: 
             drawing.axhline(baseline[1], color="#555555", linestyle="--", label=baseline[0])
 
 
-def running_mean(values: Sequence[float], window: int) -> NDArray[np.float64]:
+def running_mean(values: ArrayLike, window: int) -> NDArray[np.float64]:
     """Return the mean of every `window` values in a row: (N,) -> (N - window + 1,)."""
     return np.convolve(np.asarray(values, float), np.ones(window) / window, mode="valid")

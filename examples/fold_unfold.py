@@ -12,7 +12,7 @@ is the n-th Fibonacci number.
 After three fixed definitions comes an exercise of your own, drawn from the seed.
 
 Threshold: folding what was unfolded gives the definition, for 200 random definitions. Measured for seeds
-0, 1, 2: 200 of 200. Time: 1 s.
+0, 1, 2: 200 of 200. Picture: delays_1_and_2.png. Time: 1 s.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Every kind of picture that viz draws, on one page.
 
-    python -m examples.gallery [FOLDER]
+    python -m examples.gallery [--seed 0] [--out gallery]
 
-Writes the pictures as SVG and GIF and index.html, which shows them, into FOLDER, by default gallery/. Time: 5 s.
+Networks of several kinds, each drawn in another way: rolled, unrolled, with operations, with values and gradients, on
+a slide, in rows, folded, animated. The pictures are SVG and GIF files; index.html shows them. Picture: 08.svg.
+Time: 5 s.
 """
 
 import html
@@ -14,6 +16,7 @@ import numpy as np
 
 import minigrad as mg
 import viz
+from examples import common
 from examples.feedback import three_layers
 from rnn import Cell, Run, cells, t
 
@@ -173,10 +176,9 @@ def animations(rng: np.random.Generator) -> dict[str, viz.Animation]:
             "a backward pass": viz.animate(loss, run=run, values=True)}
 
 
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    rng = np.random.default_rng(0)
+def example(options: common.Options) -> None:
+    """Draw all pictures, and the page that shows them."""
+    rows, rng, folder = [], options.rng, options.out
     drawn: dict[str, viz.Picture | viz.Animation] = {**pictures(rng), **animations(rng)}
     for number, (caption, picture) in enumerate(drawn.items(), 1):
         name = f"{number:02}.{'gif' if isinstance(picture, viz.Animation) else 'svg'}"
@@ -191,4 +193,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "gallery"))
+    parser = common.Parser("gallery", "Draw every kind of picture, and a page that shows them.", out=Path("gallery"))
+    sys.exit(parser.run(example))

@@ -5,7 +5,7 @@
 A character-level Elman network reads the first chapters of Alice in Wonderland (alice.txt) and
 learns to guess the next letter, by backpropagation through time that is truncated to chunks; the
 state is carried from chunk to chunk. Writes pictures into tour/: the network rolled and unrolled,
-the loss, and how far back the gradient reaches. Time: 30 s.
+the loss, and how far back the gradient reaches. Picture: gradient_flow.png. Time: 30 s.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ pass of `loss` and stops at its start. `help` lists the commands:
 
     (grad) until h[4]
     the gradient of h[4]
-    step 14 of 33  t=4  h[4] tanh (4, 5)  |g| in 3.7e-03  vanishing.py:24
+    step 14 of 33  t=4  h[4] tanh (4, 5)  |g| in 3.7e-03  vanishing.py:27
         + W @ x[4] + U @ h[3] + b  (4, 5)  adds 5.1e-06  sum 5.1e-06
 
 How it works: `passes` replaces `Tensor.backward` and makes a `walk` of each pass that may stop: moves along the

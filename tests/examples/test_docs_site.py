@@ -21,6 +21,7 @@ from browser import Opened, browser, serving  # noqa: F401 (a fixture)
 import minigrad as mg
 import rnn
 import viz
+from examples import index
 from minigrad import numpy_ops, ops
 from viz.playground.__main__ import Handler
 from viz.playground.build import EXAMPLES
@@ -111,6 +112,23 @@ def test_a_page_asks_for_files_of_the_site_alone(page: str) -> None:
         for found in soup(page).find_all(tag, attrs={attribute: True}):
             address = urlsplit(found[attribute])
             assert address.scheme in ("", "data") and not address.netloc, f"{page}: {found}"
+
+
+# ---- examples
+@pytest.mark.parametrize("example", index.examples(), ids=lambda example: example.name)
+def test_an_example_is_on_the_page_of_its_topic_with_its_picture(example: index.Example) -> None:
+    section = soup(f"examples/{example.topic}.html").find(id=example.name)
+    [picture] = section.find_all("img")
+    assert picture["alt"] == f"{example.name}: {example.summary}"
+    shown, stored = (re.sub(rb"<style>.*?</style>| style=\"[^\"]*\"", b"", file.read_bytes()) if file.suffix == ".svg"
+                     else file.read_bytes() for file in (SITE / "examples" / picture["src"], example.stored))
+    assert shown == stored
+    text = " ".join(section.text.split())
+    assert example.command.split(" [")[0] in text and example.time in text
+    for block in [*example.about, example.measured]:
+        assert " ".join(block.replace("`", "").split()) in text
+    assert f"{example.topic}.html#{example.name}" in [
+        link["href"] for link in soup("examples/index.html").find_all("a", href=True)]
 
 
 # ---- programs in links

@@ -1,4 +1,4 @@
-"""examples/generate.py: beam search against all sequences, samples against their probabilities."""
+"""examples/text/generate.py: beam search against all sequences, samples against their probabilities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cases import thinned
 from rnn import Cell
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the examples are not installed
-from examples import generate
+from examples.text import generate
 
 ROOT = Path(__file__).parents[2]
 LETTERS, LONGEST = 3, 4

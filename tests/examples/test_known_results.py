@@ -13,19 +13,10 @@ import pytest
 from painters import painting
 
 import minigrad as mg
-from examples import (
-    adding,
-    binary_addition,
-    bptt_by_hand,
-    common,
-    feedback_learns,
-    fold_unfold,
-    forget_bias,
-    gradient_flow,
-    iir_filter,
-    parity,
-    temporal_order,
-)
+from examples import bptt_by_hand, common, fold_unfold
+from examples.machines import binary_addition, feedback_learns, parity
+from examples.memory import adding, forget_bias, gradient_flow, temporal_order
+from examples.signals import iir_filter
 from rnn.unrolling.run import At, Connection
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +45,8 @@ class TestEveryExample:
     @pytest.mark.parametrize("name", PICTURES)
     def test_draws_its_pictures(self, name: str, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib")
-        importlib.import_module(f"examples.{name}").example(common.Options(seed=0, steps=3, small=True, out=tmp_path, slow=False))
+        options = common.Options(seed=0, steps=3, small=True, out=tmp_path, slow=False)
+        importlib.import_module(f"examples.{name}").example(options)
         assert sorted(path.name for path in tmp_path.iterdir()) == [f"{picture}.png" for picture in PICTURES[name]]
         assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
 

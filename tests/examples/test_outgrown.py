@@ -1,4 +1,4 @@
-"""examples/outgrown.py: the same losses everywhere; and a process that dies is reported."""
+"""examples/learning/outgrown.py: the same losses everywhere; and a process that dies is reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # the examples are not installed
-from examples.outgrown import ProcessError, together  # noqa: E402
+from examples.learning.outgrown import ProcessError, together  # noqa: E402
 
 
 class TestProcesses:
@@ -33,9 +33,9 @@ class TestProcesses:
 
 
 @pytest.mark.slow
-def test_all_engines_have_the_same_losses() -> None:
-    done = subprocess.run([sys.executable, "-m", "examples.outgrown", "--steps", "4"], cwd=ROOT, capture_output=True,
-                          text=True, timeout=300, check=False)
+def test_all_engines_have_the_same_losses(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "examples.outgrown", "--steps", "4", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith(("NumPy", "JAX", "PyTorch"))]
     table = [line.split()[-4:] for line in rows if "back in" not in line and "not installed" not in line]

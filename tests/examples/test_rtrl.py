@@ -1,4 +1,4 @@
-"""examples/rtrl.py: gradients forward in time against backpropagation and against central differences."""
+"""examples/learning/rtrl.py: gradients forward in time against backpropagation and against central differences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import minigrad as mg
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the examples are not installed
-from examples import rtrl
+from examples.learning import rtrl
 
 
 @pytest.mark.parametrize("piece", [rtrl.STEPS, 7, 1])

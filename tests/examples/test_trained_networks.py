@@ -1,4 +1,4 @@
-"""Examples of text and of tags, and the list of all: what their docstrings promise, they do."""
+"""Examples of text and of tags: what their docstrings promise, they do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def examples_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def module(name: str) -> Any:
     """An example, imported."""
-    return importlib.import_module(f"examples.{name}")
+    return importlib.import_module(f"examples.text.{name}")
 
 
 def output(name: str, folder: Path, *arguments: str) -> str:
@@ -46,21 +46,6 @@ def percentages(text: str) -> list[float]:
 def pictures(folder: Path) -> list[str]:
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
     return sorted(path.stem for path in folder.iterdir())
-
-
-class TestTheListOfExamples:
-    def test_names_every_example_with_its_time(self) -> None:
-        listed = {example.name: example for example in module("__main__").examples()}
-        files = {path.stem for path in (ROOT / "examples").glob("[!_]*.py")} - {"common"}
-        assert set(listed) == files
-        assert all(re.fullmatch(r"\d+ s", example.time) for example in listed.values())
-        assert all(example.summary.endswith(".") for example in listed.values())
-
-    def test_is_printed_a_line_each(self) -> None:
-        done = subprocess.run([sys.executable, "-m", "examples"], cwd=ROOT, capture_output=True, text=True, check=True)
-        rows = [line.split() for line in done.stdout.split("\n\n")[0].splitlines()]
-        assert [row[0] for row in rows] == [example.name for example in module("__main__").examples()]
-        assert max(map(len, done.stdout.splitlines())) <= 130
 
 
 class TestMinchar:

@@ -31,7 +31,7 @@ from minigrad import Op, numpy_ops, ops
 from rnn import Cell, T, cells, t
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the examples are not installed
-from examples.outgrown import together
+from examples.learning.outgrown import together
 
 LENGTHS = np.array([4, 2, 3, 1, 4])
 DATA_OF_SIX = np.random.default_rng(0).normal(size=(4, 6, 3))  # six sequences, for two to share
