@@ -231,14 +231,14 @@ class TestSummary:
         encoder, decoder = summary.encoder_of(rng(1)), summary.decoder_of(rng(2))
         source, target = summary.taught(reports)
         states = joint.encoded(encoder, source)
-        outputs = decoder.compile()(**target, states=states)
+        outputs, weights = decoder.compile()(**target, states=states), summary.weights_of(encoder, decoder, reports)
         W_1, W_2, v = (decoder.parameters[name].numpy() for name in ("W_1", "W_2", "v"))
         for number, each in enumerate(reports):
             for step in range(summary.CHOSEN):
                 u = [v @ np.tanh(W_1 @ e + W_2 @ outputs["s.h"][step, number])
                      for e in states[number, :len(each.sentences)]]
                 expected = np.exp(u) / np.exp(u).sum()
-                row = summary.weights_of(encoder, decoder, reports)[step, number]
+                row = weights[step, number]
                 np.testing.assert_allclose(row[:len(u)], expected, rtol=1e-4)
                 assert not row[len(u):].any()
 
