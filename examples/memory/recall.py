@@ -10,9 +10,10 @@ the later value counts (Schlag, Irie and Schmidhuber, Linear transformers are se
 2021, section 6.1, settings 1 and 2).
 
 All cells read x[t] = [e[t-1], e[t]], the vectors of two tokens, so that a value and its key are in one input (the
-paper's models have a short convolution for it). The states of the Elman network and of the LSTM are vectors of 64 and
-2 x 64 numbers; linear attention and DeltaNet have a matrix of 32 x 32, and fewer parameters. Both write v kᵀ into it. Linear attention adds, so that two values of a key are both there; DeltaNet first takes out what is there
-under the key.
+models of Arora et al. have a short convolution for it). The states of the Elman network and of the LSTM are vectors of
+64 and 2 x 64 numbers; linear attention and DeltaNet have a matrix of 32 x 32, and fewer parameters. Both write v kᵀ to
+it. Linear attention adds, so that two values of a key are both there; DeltaNet first takes out the value that is
+there under the key.
 
 Threshold, trained and tested on 16 pairs: linear attention and DeltaNet above 90 % where each key comes once, Elman
 network and LSTM below 30 %; where keys come twice DeltaNet above 80 % and linear attention below 65 %.

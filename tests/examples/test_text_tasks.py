@@ -123,20 +123,28 @@ class TestSentiment:
         np.testing.assert_allclose(scores[::2], scores[1::2], rtol=1e-4, atol=1e-5)
         assert sentiment.right(cell, drawn) == 0.5
 
-    def test_the_influence_of_a_word_is_the_slope_towards_its_vector(self) -> None:
-        cell, text = sentiment.lstm(rng(14)), "the plot is not good ."
+    def test_the_influences_of_the_words_sum_to_the_score(self) -> None:
+        cell, text = sentiment.lstm(rng(14)), "the plot is dull but nobody found the song weak ."
+        cell.parameters["V"].data = cell.parameters["V"].data * np.float32(20)  # curved, as a trained one
         found, _ = sentiment.influence(cell, text)
-        E, score = cell.parameters["E"], cell.compile()
-        words = [sentiment.WORDS.index(word) for word in text.split()]
-        start, mean, slopes = E.numpy().copy(), E.numpy().mean(axis=0), []
-        for word in words:  # each occurs once, so that its row of E is its vector alone
+        data = sentiment.encoded([sentiment.Review(text, True, None)] * 2)
+        silent, heard = cell.compile()(**{**data, "scale": np.array([0, 1])})["y"][-1]
+        assert found.sum() == pytest.approx(heard - silent, abs=1e-3)
+
+    def test_the_influence_of_a_word_is_the_mean_of_slopes_towards_its_vector(self) -> None:
+        cell, text = sentiment.lstm(rng(15)), "the plot is not good ."
+        found, _ = sentiment.influence(cell, text)
+        E, score, scales = cell.parameters["E"], cell.compile(), np.linspace(0.05, 0.95, 10)
+        data = sentiment.encoded([sentiment.Review(text, True, None)] * len(scales))
+        start, means = E.numpy().copy(), []
+        for word in text.split():  # each occurs once, so that its row of E is its vector alone
             scores = []
-            for h in (0.01, -0.01):
+            for h in (0.02, -0.02):
                 E.data = start.copy()
-                E.data[word] += h * (start[word] - mean)
-                scores.append(float(score(**sentiment.encoded([sentiment.Review(text, True, None)]))["y"][-1, 0]))
-            slopes.append((scores[0] - scores[1]) / 0.02)
-        np.testing.assert_allclose(found, slopes, rtol=0.02, atol=2e-4)
+                E.data[sentiment.WORDS.index(word)] *= 1 + h
+                scores.append(score(**{**data, "scale": scales.astype(np.float32)})["y"][-1])
+            means.append(((scores[0] - scores[1]) / (0.04 * scales)).mean())  # e[t] is scale times E
+        np.testing.assert_allclose(found, means, rtol=0.02, atol=2e-4)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("seed", SEEDS)
