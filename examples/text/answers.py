@@ -18,11 +18,11 @@ with the facts as a static: M and C are their vectors for the weights and for wh
 question. The LSTM reads the words of all facts and then of the question, and answers at the end.
 
 Threshold, after equally many updates on stories of 2 to 12 facts: on 12 facts the memory network is right in at least
-85 % of the questions, the LSTM in at most 60 %.
-MEASURED
+90 % of the questions of each kind, the LSTM in at most 55 %. Measured, for the seeds 0, 1, 2: with one supporting fact
+100 % for all, LSTM 43 %, 43 %, 44 %; with two 99 %, 99 %, 100 %, LSTM 34 %, 42 %, 40 %. By guessing 17 %.
 It isn't claimed that an LSTM can't learn it. The memory gets the sentences apart and numbered by their age, the LSTM
 has to find both in the words.
-Time: 40 s.
+Time: 39 s.
 """
 
 from __future__ import annotations
@@ -254,9 +254,10 @@ def example(options: common.Options) -> None:
         if name == "memory network":
             draw_searches(options.out / "searches.png", cell, [tests[needed][3][0] for needed in KINDS])
     print(f"for {', '.join(map(str, LENGTHS))} facts; guessing: {1 / len(PLACES):.1%}")
-    print(f"threshold: of {LONGEST} facts the memory network at least 85%, the LSTM at most 60%, for both kinds")
+    print(f"threshold: of {LONGEST} facts the memory network at least 90%, the LSTM at most 55%, for both kinds")
     draw_shares(options.out / "shares.png", found)
-    common.draw_losses(options.out / "loss.png", losses, ylabel="nats per question", title="Questions about stories",
+    common.draw_losses(options.out / "loss.png", losses, ylabel="nats per question",
+                       title=f"Questions about stories; the memory's softmax begins after {LINEAR:.0%} of the updates",
                        baseline=(f"ln {len(PLACES)}: guessing", float(np.log(len(PLACES)))))
 
 

@@ -20,12 +20,13 @@ The gradient of the score by each word's vector is drawn, averaged while all vec
 proposition 1), so that the shares of the words sum to the change of the score. The plain gradient (by words: Li et al.,
 Visualizing and understanding neural models in NLP, NAACL 2016) is nearly zero where the network is sure.
 
-Threshold: LSTM at least 95 % of new reviews, twins and new pairs; both bags at most 85 % of new reviews, and 50 % of
-twins.
-MEASURED
-This is a grammar of 60 words, not the language of reviews: the example shows what order is needed for, and not how well
-an LSTM classifies real ones.
-Time: 30 s.
+Threshold: LSTM at least 95 % of new reviews, twins and new pairs; both bags at most 80 % of new reviews, and exactly
+50 % of twins. Measured, for the seeds 0, 1, 2: LSTM 100 % of each; bag of words 67 %, 67 %, 67 % of new reviews and
+8 %, 13 %, 14 % of new pairs, which are all negated; with a hidden layer 75 %, 74 %, 75 % and 59 %, 76 %, 59 %. Without
+negation and with one clause all three are right in 100 %.
+The reviews are made of 53 words: the example shows that order is needed, and not how well an LSTM classifies the
+reviews that people write.
+Time: 20 s.
 """
 
 from __future__ import annotations
@@ -285,7 +286,7 @@ def example(options: common.Options) -> None:
         if name == "LSTM":
             viz.rolled(cell).render(outfile=options.out / "network.png")
             draw_words(options.out / "words.png", cell, SHOWN)
-    print("threshold: LSTM at least 95% of each; both bags at most 85% of new reviews, 50% of twins")
+    print("threshold: LSTM at least 95% of each; both bags at most 80% of new reviews, 50% of twins")
     draw_shares(options.out / "shares.png", found)
     common.draw_losses(options.out / "loss.png", losses, ylabel="nats per review", title="Learning from reviews",
                        baseline=("ln 2: guessing", float(np.log(2))))

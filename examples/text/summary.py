@@ -2,10 +2,10 @@
 
     python -m examples.summary [--seed 0] [--steps 500] [--out DIR]
 
-A report of a storm has 6 to 14 sentences, the grave ones more often at its beginning. Its summary are the three gravest
-events, the gravest first: people who were hurt come before houses, and houses before trees; of one kind the larger
-number comes first. Some sentences aren't events, and "that turned out to be wrong" withdraws the sentence before it,
-which then doesn't count: a sentence's own words don't tell whether it belongs to the summary.
+A report of a storm has 6 to 14 sentences, the grave ones more often at its beginning. Its summary is a list of the
+three gravest events, the gravest first: people who were hurt come before houses, and houses before trees; of one kind
+the larger number comes first. Some sentences aren't events, and "that turned out to be wrong" withdraws the sentence
+before it, which then doesn't count: a sentence's own words don't tell whether it belongs to the summary.
 
 The network reads the words of each sentence as a bag, and the sentences in both directions with a GRU. A second GRU
 writes the summary: at each step its attention *is* the answer, a distribution over the sentences of the report
@@ -15,10 +15,11 @@ the mean of the sentences' states under that distribution; the paper feeds the o
 the first three sentences, which is hard to beat on news (Nenkova, Automatic text summarization of newswire, AAAI
 2005).
 
-Threshold, on 500 new reports: the pointers choose at least 95 % of the right sentences, the first three at most 60 %.
-MEASURED
+Threshold, on 500 new reports: the pointers choose at least 96 % of the summaries' sentences, the first three at most
+55 %. Measured, for the seeds 0, 1, 2: 99.3 %, 99.3 %, 98.7 %, and 98 %, 98 %, 96 % of the summaries exactly, in their
+order; the first three 47.5 %, 46.8 %, 47.4 %, and 2 % exactly.
 The reports are generated and the summary is made of whole sentences: nothing is rephrased.
-Time: 30 s.
+Time: 15 s.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ def example(options: common.Options) -> None:
              "first three": agreement(np.tile(np.arange(CHOSEN), (len(tested), 1)), tested)}
     for name, (sentences, exact) in found.items():
         print(f"{name}: {sentences:.1%} of the summaries' sentences, {exact:.1%} of the summaries exactly")
-    print("threshold: pointer network at least 95% of the sentences, the first three at most 60%")
+    print("threshold: pointer network at least 96% of the sentences, the first three at most 55%")
     shown = next(each for each in tested if sum("wrong" in text for text in each.sentences[1:]) == 2)
     draw_report(options.out / "report.png", encoder, decoder, shown)
     draw_agreement(options.out / "agreement.png", found)

@@ -12,9 +12,10 @@ states in both directions (Cho et al., Learning phrase representations using RNN
 The numbers have one to nine digits. Those divisible by 7 are never in training, and all tests are of these. A
 translation counts if it is right in every word (exact match).
 
-Threshold: with attention at least 97 % of 1000 held-out numbers, and more than without it.
-MEASURED
-Time: 30 s.
+Threshold, after equally many updates: with attention at least 97 % of 1000 held-out numbers, without it at most 85 %.
+Measured, for the seeds 0, 1, 2: 99.7 %, 99.7 %, 100 %; without 70 %, 67 %, 69 %: 85 % or more of each length up
+to five digits, and 7 % of nine (seed 0). It isn't claimed that a larger network couldn't learn it without attention.
+Time: 20 s.
 """
 
 from __future__ import annotations
@@ -224,7 +225,7 @@ def example(options: common.Options) -> None:
             draw_attention(options.out / "attention.png", encoder, decoder, SHOWN)
         for n, words in zip(tested[:3], translated(encoder, decoder, tested[:3])[0]):
             print(f"  {n:7,}  {' '.join(german(n))} -> {' '.join(words)}")
-    print("threshold: with attention at least 97%, and more than without")
+    print("threshold: with attention at least 97%, without at most 85%")
     draw_digits(options.out / "digits.png", shares)
     common.draw_losses(options.out / "loss.png", losses, ylabel="nats per word", yscale="log",
                        title="Numbers, from German into English")
