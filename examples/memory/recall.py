@@ -1,4 +1,4 @@
-"""Associative recall: which cells look up what they were told, and how many pairs they can hold.
+"""Associative recall: which cells find a value by its key, and how many pairs they hold.
 
     python -m examples.recall [--seed 0] [--steps 300] [--table] [--out DIR]
 
@@ -202,7 +202,7 @@ def example(options: common.Options) -> None:
     else:
         found = compare(options)
         draw(options.out / "recall.png", found,
-             f"A state of 32 × 32 numbers recalls what one of 64 doesn't: {TRAINED} pairs, {options.steps} updates")
+             f"A state of 32 × 32 numbers recalls pairs that one of 64 loses: {TRAINED} pairs, {options.steps} updates")
     print("thresholds at 16 pairs: once: linear attention and DeltaNet above 90%, Elman and LSTM below 20%; "
           "twice: DeltaNet above 90%, linear attention below 60%")
 

@@ -14,7 +14,7 @@ only the questions of one fact. A search is a step of a recurrence without input
 
     a[t] = softmax(M u[t-1]);   u[t] = H u[t-1] + a[t] C             u[0] = B q
 
-with the facts as a static: M and C are their vectors for the weights and for what is read, q are the words of the
+with the facts as a static: M are their vectors for the weights, C those that are summed, and q are the words of the
 question. The LSTM reads the words of all facts and then of the question, and answers at the end.
 
 Threshold, after equally many updates on stories of 2 to 12 facts: on 12 facts the memory network is right in at least
@@ -231,7 +231,7 @@ def draw_searches(file: Path, cell: Cell, shown: Sequence[Story]) -> None:
 
 def draw_shares(file: Path, found: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
     """Draw the accuracies by the number of facts."""
-    with common.axes(file, title="Two searches answer what an LSTM hasn't learned in as many updates",
+    with common.axes(file, title="A memory that is searched twice, and an LSTM, in equally many updates",
                      xlabel="facts in the story", ylabel="share of right answers", ylim=(0, 1.05),
                      xticks=LENGTHS) as axes:
         for (name, shares), color in zip(found.items(), common.COLORS):
@@ -257,7 +257,7 @@ def example(options: common.Options) -> None:
     print(f"threshold: of {LONGEST} facts the memory network at least 90%, the LSTM at most 55%, for both kinds")
     draw_shares(options.out / "shares.png", found)
     common.draw_losses(options.out / "loss.png", losses, ylabel="nats per question",
-                       title=f"Questions about stories; the memory's softmax begins after {LINEAR:.0%} of the updates",
+                       title=f"Stories: the memory's softmax begins after {LINEAR:.0%} of the updates",
                        baseline=(f"ln {len(PLACES)}: guessing", float(np.log(len(PLACES)))))
 
 

@@ -77,7 +77,7 @@ class Clause(NamedTuple):
 
 
 class Review(NamedTuple):
-    """A text, whether it praises, and what decides that."""
+    """A text, and whether it praises."""
 
     text: str
     praises: bool

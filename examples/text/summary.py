@@ -115,7 +115,7 @@ def valid(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def taught(reports: Sequence[Report]) -> joint.Batch:
-    """Return what both networks read, and the sentences that are to be chosen."""
+    """Return the inputs of both networks, with the sentences that are to be chosen."""
     source = read(reports)
     label = np.array([each.summary for each in reports]).T
     return joint.Batch(source, {"label": label, "valid": np.arange(len(source["x"])) < source["lengths"][:, None]})

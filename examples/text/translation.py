@@ -41,7 +41,7 @@ TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eight
 EINER = ["", "ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf",
          "dreizehn", "vierzehn", "fünfzehn", "sechzehn", "siebzehn", "achtzehn", "neunzehn"]
 ZEHNER = ["", "", "zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig"]
-END = "."  # begins and ends what is written
+END = "."  # begins and ends a translation
 GERMAN = [*EINER[1:], *ZEHNER[2:], "eins", "eine", "und", "hundert", "tausend", "Million", "Millionen"]
 ENGLISH = [END, *UNITS[1:], *TENS[2:], "and", "hundred", "thousand", "million"]
 DIGITS, HELD_OUT, LONGEST = 9, 7, 19
@@ -149,7 +149,7 @@ def places(lengths: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def taught(batch: Sequence[int]) -> joint.Batch:
-    """Return what both networks read, and the words that are to be written."""
+    """Return the inputs of both networks, with the words that are to be written."""
     source = read(batch)
     codes = [[ENGLISH.index(word) for word in [END, *english(n), END]] for n in batch]
     before, lengths = sequences.pad([code[:-1] for code in codes])
@@ -158,7 +158,7 @@ def taught(batch: Sequence[int]) -> joint.Batch:
 
 
 def translated(encoder: Cell, decoder: Cell, batch: Sequence[int]) -> tuple[list[Words], NDArray[Any]]:
-    """Return what the decoder writes when it reads its own words, and each step's weights, (steps, batch, S).
+    """Return the translations, each word read by the next step, and each step's weights, (steps, batch, S).
 
     The most probable word is taken each time. Without attention the weights are zero.
     """
