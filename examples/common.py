@@ -178,14 +178,28 @@ def train(cell: Cell, batch: Callable[[], Batch], updates: int, *, rate: float, 
         The loss of every update.
     """
     program = cell.compile(loss=loss, reduction="mean")
-    optimizer = mg.optim.Adam(cell.parameters, lr=rate)
+    return descend(cell.parameters, lambda: program(**batch()).loss, updates, rate=rate, largest_norm=largest_norm,
+                   what=what)
+
+
+def descend(parameters: Mapping[str, mg.Tensor], update: Callable[[], float], updates: int, *, rate: float,
+            largest_norm: float = 1.0, what: str = "training") -> list[float]:
+    """Train by gradients that a function adds to the parameters' `.grad`: as `train`, for several definitions.
+
+    Args:
+        update: computes the gradients of one batch, and returns its loss.
+
+    Returns:
+        The loss of every update.
+    """
+    optimizer = mg.optim.Adam(parameters, lr=rate)
     losses: list[float] = []
     bar = Progress(updates, what)
-    for update in bar:
+    for number in bar:
         optimizer.zero_grad()
-        losses.append(program(**batch()).loss)  # the gradients are now in the parameters' .grad
-        mg.optim.clip_grad_norm(cell.parameters, largest_norm)
-        optimizer.lr = mg.schedules.linear(update, rate, updates, end=rate / 10)
+        losses.append(update())
+        mg.optim.clip_grad_norm(parameters, largest_norm)
+        optimizer.lr = mg.schedules.linear(number, rate, updates, end=rate / 10)
         optimizer.step()
         bar.show(loss=float(np.mean(losses[-50:])))
     return losses
