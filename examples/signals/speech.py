@@ -46,7 +46,7 @@ def ctc(cell: Cell, scores: Signal, longest: int) -> Signal:
     Args:
         longest: the most labels of a sequence. `targets` makes the data.
     """
-    U, K = 2 * longest + 1, scores.shape[0]
+    U, K = 2 * longest + 1, LABELS
     z, skip, end = cell.static("z", (U, K)), cell.static("skip", (U,)), cell.static("end", (U,))
     done = cell.input("done", ())
     p, e, a, L = cell.signal("p", K), cell.signal("e", U), cell.signal("a", U), cell.signal("L", ())
@@ -128,7 +128,7 @@ def utterance(words: Sequence[int], speaker: Speaker, noise: float, rng: np.rand
     levels = np.repeat([spectrum(sound, speaker) for sound in sounds], counts, axis=0)
     padded = np.pad(levels, ((1, 1), (0, 0)), mode="edge")
     smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
-    return (smooth + rng.normal(0, noise, smooth.shape)).astype(np.float32)
+    return np.asarray(smooth + rng.normal(0, noise, smooth.shape), np.float32)
 
 
 class Utterances(NamedTuple):

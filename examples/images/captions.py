@@ -1,0 +1,188 @@
+"""Captions: a sentence for an image, with one vector for all of it or with attention to its parts.
+
+    python -m examples.captions [--seed 0] [--steps 600] [--out out/captions]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import combinations_with_replacement, product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import minigrad as mg
+import viz
+from examples import common
+from rnn import Cell, cells, sequences, t
+
+COLORS = {"red": (0.9, 0.15, 0.15), "green": (0.0, 0.62, 0.3), "blue": (0.1, 0.4, 0.9), "yellow": (0.95, 0.9, 0.25)}
+SHAPES = ("circle", "square", "triangle")
+KINDS = list(product(COLORS, SHAPES))  # of objects
+PAIRS = list(combinations_with_replacement(range(len(KINDS)), 2))  # of kinds that can be in one image
+WORDS = (".", "a", "above", "left", "of", *COLORS, *SHAPES)  # "." stands before the first word, and after the last
+CODES = {word: code for code, word in enumerate(WORDS)}
+SIDE, PATCH = 24, 4  # pixels of an image and of a patch, in both directions
+CELLS = SIDE // PATCH - 1  # places of 2 x 2 patches along a side
+FEATURES, VALUES, EMBEDDED, HIDDEN, SCORER = 16, 32, 8, 48, 24
+BATCH, RATE, TESTED = 64, 0.01, 500
+
+
+# ---- images and their captions -------------------------------------------------------------
+
+
+class Thing(NamedTuple):
+    """An object of an image: its kind, its centre (row, column) in pixels, and its radius."""
+
+    kind: int
+    row: float
+    column: float
+    radius: float
+
+
+class Scene(NamedTuple):
+    """One object or two; the first one is above the other or left of it."""
+
+    things: tuple[Thing, ...]
+    relation: str = ""
+
+    @property
+    def caption(self) -> list[str]:
+        """The words that describe it."""
+        names = [["a", *KINDS[thing.kind]] for thing in self.things]
+        return names[0] if len(names) == 1 else [*names[0], *self.relation.split(), *names[1]]
+
+
+def scene(kinds: Sequence[int], rng: np.random.Generator) -> Scene:
+    """Return objects at random places, in this order."""
+    radii = rng.uniform(2.8, 3.9, 2)
+    if len(kinds) == 1:
+        row, column = rng.uniform(4, SIDE - 5, 2)
+        return Scene((Thing(kinds[0], row, column, radii[0]),))
+    near, far = rng.uniform(4, 7), rng.uniform(SIDE - 8, SIDE - 5)  # along the axis of the relation
+    along, across = np.array([near, far]), rng.uniform(4, SIDE - 5) + rng.uniform(-2, 2, 2)
+    relation = ("above", "left of")[rng.integers(2)]
+    rows, columns = (along, across) if relation == "above" else (across, along)
+    return Scene(tuple(Thing(*each) for each in zip(kinds, rows, columns, radii)), relation)
+
+
+def painted(shown: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return an image (SIDE, SIDE, 3): the objects on a grey of random level, and noise."""
+    image = np.full((SIDE, SIDE, 3), rng.uniform(0, 0.3))
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    for thing in shown.things:
+        color, shape = KINDS[thing.kind]
+        down, right = rows - thing.row, columns - thing.column
+        inside = {"circle": down ** 2 + right ** 2 <= thing.radius ** 2,
+                  "square": np.maximum(abs(down), abs(right)) <= 0.85 * thing.radius,
+                  "triangle": (abs(down) <= thing.radius) & (2 * abs(right) <= down + thing.radius)}[shape]
+        image[inside] = COLORS[color]
+    return (image + rng.normal(0, 0.08, image.shape)).astype(np.float32)
+
+
+def scenes(count: int, pairs: Sequence[tuple[int, int]], rng: np.random.Generator, single: float = 0.2) -> list[Scene]:
+    """Return scenes of these pairs of kinds, in random order; a share of them has one object."""
+    found = []
+    for number in rng.integers(len(pairs), size=count):
+        kinds = rng.permutation(pairs[number]).tolist()
+        found.append(scene(kinds[:1] if rng.random() < single else kinds, rng))
+    return found
+
+
+def split(rng: np.random.Generator) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return the pairs of the training, three quarters, and the pairs that it never shows."""
+    order = rng.permutation(len(PAIRS))
+    known = [PAIRS[n] for n in order[len(PAIRS) // 4:]]
+    return known, [PAIRS[n] for n in order[:len(PAIRS) // 4]]
+
+
+# ---- the network ---------------------------------------------------------------------------
+
+
+def encoder(cell: Cell, rng: np.random.Generator) -> Any:
+    """Return what is computed from the static image: a vector for each place, (CELLS², VALUES).
+
+    Two convolutions: each patch of 4 x 4 pixels by one matrix, then each square of 2 x 2 patches by another; the
+    second one adds a vector of its own for each place, so that the decoder can tell where it is.
+    """
+    image = cell.static("image", (SIDE, SIDE, 3))
+    n, size = SIDE // PATCH, 3 * PATCH ** 2
+    F = mg.init.he((size, FEATURES), rng, name="F", dtype=np.float32)
+    G = mg.init.he((4 * FEATURES, VALUES), rng, name="G", dtype=np.float32)
+    f = mg.init.zeros((FEATURES,), name="f", dtype=np.float32)
+    P = mg.init.normal((CELLS ** 2, VALUES), rng, 0.3, name="P", dtype=np.float32)
+    patches = image.reshape(n, PATCH, n, PATCH, 3).transpose(0, 2, 1, 3, 4).reshape(n, n, size)
+    seen = mg.relu(patches @ F + f)
+    squares = mg.concatenate([seen[i:i + CELLS, j:j + CELLS] for i in (0, 1) for j in (0, 1)], axis=-1)
+    return mg.relu(squares.reshape(CELLS ** 2, 4 * FEATURES) @ G + P)
+
+
+def network(attention: bool, rng: np.random.Generator) -> Cell:
+    """Return a decoder that reads the word before and a context from the image, and scores the next word.
+
+    Without attention the context is one vector, the same at all steps; with attention the mean of the values of all
+    places, weighted anew at each step.
+    """
+    cell = Cell("with attention" if attention else "one vector")
+    word, following = cell.input("word", ()), cell.input("following", ())
+    places = encoder(cell, rng)
+    E = mg.init.normal((len(WORDS), EMBEDDED), rng, 0.5, name="E", dtype=np.float32)
+    x = cell.signal("x", EMBEDDED + VALUES)
+    h = cells.gru(cell, x, HIDDEN, name="decoder", rng=rng, dtype=np.float32)
+    if attention:
+        context = cells.memory.attention(cell, places, h, SCORER, name="attention", rng=rng, dtype=np.float32)
+    else:
+        W = mg.init.glorot((VALUES, CELLS ** 2 * VALUES), rng, name="W", dtype=np.float32)
+        context = cell.signal("context", VALUES)
+        context[t] = np.tanh(W @ places.reshape(CELLS ** 2 * VALUES))
+    x[t] = mg.concatenate([E[word[t]], context[t]], axis=-1)
+    V = mg.init.glorot((len(WORDS), HIDDEN), rng, name="V", dtype=np.float32)
+    b = mg.init.zeros((len(WORDS),), name="b", dtype=np.float32)
+    scores, L = cell.signal("scores", len(WORDS)), cell.signal("L", ())
+    scores[t] = V @ h[t] + b
+    L[t] = mg.losses.cross_entropy(scores[t], following[t], reduction="none")
+    return cell
+
+
+def batch(shown: Sequence[Scene], rng: np.random.Generator) -> dict[str, Any]:
+    """Return painted scenes and their captions as data of the network."""
+    numbers = [[CODES[word] for word in (".", *each.caption, ".")] for each in shown]
+    word, lengths = sequences.pad([caption[:-1] for caption in numbers])
+    following, _ = sequences.pad([caption[1:] for caption in numbers])
+    return {"image": np.stack([painted(each, rng) for each in shown]), "word": word.astype(int),
+            "following": following.astype(int), "lengths": lengths}
+
+
+def trained(attention: bool, pairs: Sequence[tuple[int, int]], updates: int, rng: np.random.Generator
+            ) -> tuple[Cell, list[float]]:
+    cell = network(attention, rng)
+    return cell, common.train(cell, lambda: batch(scenes(BATCH, pairs, rng), rng), updates, rate=RATE, what=cell.name)
+
+
+LONGEST = 9  # words of a caption, with its end
+
+
+def described(cell: Cell, images: NDArray[Any]) -> tuple[list[list[str]], NDArray[Any] | None]:
+    """Return the caption of each image, and the weights of the attention (LONGEST, images, CELLS²), if there is one.
+
+    The most likely word is taken at each step, and is the next input.
+    """
+    weights = [name for name in ("attention.a",) if name in cell.signals]
+    stream = cell.compile().stream(batch=len(images), outputs=["scores", *weights], image=images)
+    word, words, seen = np.full(len(images), CODES["."]), [], []
+    for _ in range(LONGEST):
+        outputs = stream(word=word)
+        word = outputs["scores"].argmax(axis=-1)
+        words.append(word)
+        seen += [outputs[name] for name in weights]
+    captions = [[WORDS[code] for code in codes] for codes in np.transpose(words)]
+    return [caption[:[*caption, "."].index(".")] for caption in captions], np.array(seen) if seen else None
+
+
+def exact(cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> float:
+    """Return the share of the captions in which every word is right."""
+    captions, _ = described(cell, np.stack([painted(each, rng) for each in shown]))
+    return float(np.mean([caption == each.caption for caption, each in zip(captions, shown)]))
