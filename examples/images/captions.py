@@ -25,8 +25,8 @@ KINDS = list(product(COLORS, SHAPES))  # of objects
 PAIRS = list(combinations_with_replacement(range(len(KINDS)), 2))  # of kinds that can be in one image
 WORDS = (".", "a", "above", "left", "of", *COLORS, *SHAPES)  # "." stands before the first word, and after the last
 CODES = {word: code for code, word in enumerate(WORDS)}
-SIDE, PATCH = 24, 4  # pixels of an image and of a patch, in both directions
-CELLS = SIDE // PATCH - 1  # places of 2 x 2 patches along a side
+SIDE, PATCH, VIEW = 32, 4, 3  # pixels of an image and of a patch, patches of what is seen at a place; along a side
+CELLS = SIDE // PATCH - VIEW + 1  # places along a side
 FEATURES, VALUES, EMBEDDED, HIDDEN, SCORER = 16, 32, 8, 48, 24
 BATCH, RATE, TESTED = 64, 0.01, 500
 
@@ -58,12 +58,12 @@ class Scene(NamedTuple):
 
 def scene(kinds: Sequence[int], rng: np.random.Generator) -> Scene:
     """Return objects at random places, in this order."""
-    radii = rng.uniform(2.8, 3.9, 2)
+    radii = rng.uniform(4.5, 5.5, 2)
     if len(kinds) == 1:
-        row, column = rng.uniform(4, SIDE - 5, 2)
+        row, column = rng.uniform(6, SIDE - 7, 2)
         return Scene((Thing(kinds[0], row, column, radii[0]),))
-    near, far = rng.uniform(4, 7), rng.uniform(SIDE - 8, SIDE - 5)  # along the axis of the relation
-    along, across = np.array([near, far]), rng.uniform(4, SIDE - 5) + rng.uniform(-2, 2, 2)
+    along = np.array([rng.uniform(6, 9), rng.uniform(SIDE - 10, SIDE - 7)])  # along the axis of the relation
+    across = rng.uniform(8, SIDE - 9) + rng.uniform(-2, 2, 2)
     relation = ("above", "left of")[rng.integers(2)]
     rows, columns = (along, across) if relation == "above" else (across, along)
     return Scene(tuple(Thing(*each) for each in zip(kinds, rows, columns, radii)), relation)
@@ -77,13 +77,13 @@ def painted(shown: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
         color, shape = KINDS[thing.kind]
         down, right = rows - thing.row, columns - thing.column
         inside = {"circle": down ** 2 + right ** 2 <= thing.radius ** 2,
-                  "square": np.maximum(abs(down), abs(right)) <= 0.85 * thing.radius,
+                  "square": np.maximum(abs(down), abs(right)) <= thing.radius,
                   "triangle": (abs(down) <= thing.radius) & (2 * abs(right) <= down + thing.radius)}[shape]
         image[inside] = COLORS[color]
     return (image + rng.normal(0, 0.08, image.shape)).astype(np.float32)
 
 
-def scenes(count: int, pairs: Sequence[tuple[int, int]], rng: np.random.Generator, single: float = 0.2) -> list[Scene]:
+def scenes(count: int, pairs: Sequence[tuple[int, int]], rng: np.random.Generator, single: float = 0.33) -> list[Scene]:
     """Return scenes of these pairs of kinds, in random order; a share of them has one object."""
     found = []
     for number in rng.integers(len(pairs), size=count):
@@ -111,13 +111,13 @@ def encoder(cell: Cell, rng: np.random.Generator) -> Any:
     image = cell.static("image", (SIDE, SIDE, 3))
     n, size = SIDE // PATCH, 3 * PATCH ** 2
     F = mg.init.he((size, FEATURES), rng, name="F", dtype=np.float32)
-    G = mg.init.he((4 * FEATURES, VALUES), rng, name="G", dtype=np.float32)
+    G = mg.init.he((VIEW ** 2 * FEATURES, VALUES), rng, name="G", dtype=np.float32)
     f = mg.init.zeros((FEATURES,), name="f", dtype=np.float32)
     P = mg.init.normal((CELLS ** 2, VALUES), rng, 0.3, name="P", dtype=np.float32)
     patches = image.reshape(n, PATCH, n, PATCH, 3).transpose(0, 2, 1, 3, 4).reshape(n, n, size)
     seen = mg.relu(patches @ F + f)
-    squares = mg.concatenate([seen[i:i + CELLS, j:j + CELLS] for i in (0, 1) for j in (0, 1)], axis=-1)
-    return mg.relu(squares.reshape(CELLS ** 2, 4 * FEATURES) @ G + P)
+    squares = mg.concatenate([seen[i:i + CELLS, j:j + CELLS] for i in range(VIEW) for j in range(VIEW)], axis=-1)
+    return mg.relu(squares.reshape(CELLS ** 2, VIEW ** 2 * FEATURES) @ G + P)
 
 
 def network(attention: bool, rng: np.random.Generator) -> Cell:
