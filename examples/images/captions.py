@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,8 @@ CODES = {word: code for code, word in enumerate(WORDS)}
 SIDE, PATCH, VIEW = 32, 4, 3  # pixels of an image and of a patch, patches of what is seen at a place; along a side
 CELLS = SIDE // PATCH - VIEW + 1  # places along a side
 FEATURES, VALUES, EMBEDDED, HIDDEN, SCORER = 16, 32, 8, 48, 24
-BATCH, RATE, TESTED = 64, 0.01, 500
+LONGEST = 9  # words of a caption, with its end
+BATCH, RATE, TESTED = 32, 0.01, 500
 
 
 # ---- images and their captions -------------------------------------------------------------
@@ -162,9 +163,6 @@ def trained(attention: bool, pairs: Sequence[tuple[int, int]], updates: int, rng
     return cell, common.train(cell, lambda: batch(scenes(BATCH, pairs, rng), rng), updates, rate=RATE, what=cell.name)
 
 
-LONGEST = 9  # words of a caption, with its end
-
-
 def described(cell: Cell, images: NDArray[Any]) -> tuple[list[list[str]], NDArray[Any] | None]:
     """Return the caption of each image, and the weights of the attention (LONGEST, images, CELLS²), if there is one.
 
@@ -182,7 +180,124 @@ def described(cell: Cell, images: NDArray[Any]) -> tuple[list[list[str]], NDArra
     return [caption[:[*caption, "."].index(".")] for caption in captions], np.array(seen) if seen else None
 
 
+def reach(place: int) -> tuple[slice, slice]:
+    """Return the rows and columns of the pixels that are seen at a place."""
+    row, column = divmod(place, CELLS)
+    return tuple(slice(PATCH * n, PATCH * (n + VIEW)) for n in (row, column))  # type: ignore[return-value]
+
+
+def on_object(weights: NDArray[Any], thing: Thing) -> float:
+    """Return the weight of the places that see the middle of an object."""
+    seen = [rows.start <= thing.row < rows.stop and columns.start <= thing.column < columns.stop
+            for rows, columns in map(reach, range(CELLS ** 2))]
+    return float(weights[np.array(seen)].sum())
+
+
+def attended(cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> dict[str, float]:
+    """Return the mean weight on each object while each is named, by its colour and by its shape.
+
+    Of scenes with two objects, whose captions are right.
+    """
+    captions, weights = described(cell, np.stack([painted(each, rng) for each in shown]))
+    assert weights is not None
+    sums: dict[str, list[float]] = {}
+    for n, (caption, each) in enumerate(zip(captions, shown)):
+        if caption == each.caption and len(each.things) == 2:
+            for name, words in (("first", (1, 2)), ("second", (len(caption) - 2, len(caption) - 1))):
+                for other, thing in zip(("first", "second"), each.things):
+                    key = f"on the {other} while the {name} is named"
+                    sums.setdefault(key, []).append(sum(on_object(weights[word, n], thing) for word in words) / len(words))
+    return {key: float(np.mean(values)) for key, values in sums.items()}
+
+
 def exact(cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> float:
     """Return the share of the captions in which every word is right."""
     captions, _ = described(cell, np.stack([painted(each, rng) for each in shown]))
     return float(np.mean([caption == each.caption for caption, each in zip(captions, shown)]))
+
+
+# ---- pictures ------------------------------------------------------------------------------
+
+
+def lit(image: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Return an image that is as bright as the attention of the places that see each pixel."""
+    light = np.zeros((SIDE, SIDE))
+    for place, weight in enumerate(weights):
+        light[reach(place)] += weight
+    return np.asarray(np.clip(image * (0.15 + 0.85 * light / light.max())[..., None], 0, 1))
+
+
+def draw_attention(file: Path, cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> None:
+    """Draw each scene, and beside it the attention of each word of its caption."""
+    from matplotlib.figure import Figure
+
+    images = np.stack([painted(each, rng) for each in shown])
+    captions, weights = described(cell, images)
+    assert weights is not None
+    figure = Figure(figsize=(13, 1.75 * len(shown) + 0.5), layout="constrained")
+    for n, row in enumerate(figure.subplots(len(shown), LONGEST + 1)):
+        for axes in row:
+            axes.axis("off")
+        row[0].imshow(np.clip(images[n], 0, 1))
+        row[0].set_title("image", fontsize=11, color="#555555")
+        for place, word in enumerate([*captions[n], "."][:LONGEST]):
+            row[place + 1].imshow(lit(images[n], weights[place, n]))
+            row[place + 1].set_title(word, fontsize=11)
+    figure.suptitle("Each word looks at a part of the image (pairs of objects that the training never showed)",
+                    fontsize=13)
+    figure.savefig(file, dpi=110)
+
+
+def draw_captions(file: Path, models: Sequence[Cell], shown: Sequence[Scene], rng: np.random.Generator) -> None:
+    """Draw scenes with the captions of both models; a cross marks a wrong one."""
+    from matplotlib.figure import Figure
+
+    images = np.stack([painted(each, rng) for each in shown])
+    written = [described(cell, images)[0] for cell in models]
+    figure = Figure(figsize=(13, 6), layout="constrained")
+    for n, axes in enumerate(figure.subplots(2, len(shown) // 2).flat):
+        axes.imshow(np.clip(images[n], 0, 1))
+        axes.axis("off")
+        lines = [f"{'✓' if captions[n] == shown[n].caption else '✗'} {' '.join(captions[n])}" for captions in written]
+        for line, (text, color) in enumerate(zip(lines, common.COLORS)):
+            axes.text(0.5, -0.07 - 0.11 * line, text, color=color, fontsize=9, ha="center", va="center",
+                      transform=axes.transAxes)
+    figure.suptitle(" and ".join(cell.name for cell in models) + ": captions of pairs that the training never showed",
+                    fontsize=13)
+    figure.savefig(file, dpi=110)
+
+
+def draw_accuracy(file: Path, shares: dict[str, tuple[float, float]]) -> None:
+    with common.axes(file, ylabel="captions without a fault", ylim=(0, 1.15), xticks=range(2),
+                     xticklabels=["pairs of the training", "new pairs"],
+                     title="One vector learns pairs by heart; attention describes each object by itself") as axes:
+        for (name, values), color, shift in zip(shares.items(), common.COLORS, (-0.2, 0.2)):
+            bars = axes.bar(np.arange(2) + shift, values, 0.38, color=color, label=name, zorder=2)
+            axes.bar_label(bars, [f"{value:.0%}" for value in values])
+
+
+def example(options: common.Options) -> None:
+    rng, tested = options.rng, 40 if options.small else TESTED
+    known, new = split(rng)
+    print(f"{len(known)} pairs of objects in the training, {len(new)} others in the test")
+    losses, shares, models = {}, {}, []
+    for attention in (False, True):
+        cell, curve = trained(attention, known, options.steps, rng)
+        models.append(cell)
+        losses[cell.name] = curve
+        of_known, of_new = (exact(cell, scenes(tested, pairs, rng, 0.0), rng) for pairs in (known, new))
+        shares[cell.name] = of_known, of_new
+        print(f"{cell.name}: {of_known:.1%} of the captions are right of known pairs, {of_new:.1%} of new ones")
+    viz.rolled(models[1], level="layers").render(outfile=options.out / "network.png")
+    common.draw_losses(options.out / "loss.png", losses, ylabel="nats per word", yscale="log",
+                       title="Captions, with and without attention")
+    draw_accuracy(options.out / "accuracy.png", shares)
+    shown = scenes(8, new, rng, 0.0)
+    draw_captions(options.out / "captions.png", models, shown, rng)
+    draw_attention(options.out / "attention.png", models[1], shown[:4], rng)
+    for where, weight in attended(models[1], scenes(tested, new, rng, 0.0), rng).items():
+        print(f"attention {where}: {weight:.1%}")
+
+
+if __name__ == "__main__":
+    sys.exit(common.Parser("captions", __doc__.splitlines()[0], steps=1200).run(example))

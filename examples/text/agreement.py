@@ -88,8 +88,7 @@ def text(length: int, rng: np.random.Generator) -> list[Word]:
 
 def codes(texts: Sequence[Sequence[Word]]) -> NDArray[np.int64]:
     """Return the numbers of words of texts of the same length: (T, texts)."""
-    numbers: NDArray[np.int64] = np.array([[CODES[word.text] for word in words] for words in texts])
-    return numbers.T
+    return np.asarray([[CODES[word.text] for word in words] for words in texts], np.int64).T
 
 
 def subjects(words: Sequence[Word]) -> NDArray[np.int64]:
