@@ -1,6 +1,22 @@
-"""Captions: a sentence for an image, with one vector for all of it or with attention to its parts.
+"""Captions: a sentence for an image, from one vector for all of it or with attention to its parts.
 
-    python -m examples.captions [--seed 0] [--steps 600] [--out out/captions]
+    python -m examples.captions [--seed 0] [--steps 1200] [--out out/captions]
+
+Images of 32 x 32 pixels show one object or two, of 4 colours and 3 shapes, and their captions are sentences such as "a red
+circle above a blue square". The encoder is written in the operations of an equation: two convolutions as products of
+matrices, of a static, so that it is computed once for an image. The decoder is a GRU that reads the word before and a
+context. The context is one vector of the image (Vinyals, Toshev, Bengio and Erhan, Show and tell, 2015), or at each step
+the mean of the vectors of 36 places, weighted by attention (Xu et al., Show, attend and tell, 2015, "soft" attention, with
+the scores of Bahdanau, Cho and Bengio, 2015). Both are trained alike, end to end, from images and captions alone.
+
+A quarter of the 78 pairs of objects is never shown in training. A caption is right if every word is, and is written word
+by word, the likeliest each time.
+
+Thresholds: of captions of new pairs more than 75% are right with attention, less than 40% with one vector; while an object
+is named, the attention on it is larger than that on the other one. Measured for seeds 0, 1, 2: MEASURED
+Not claimed: that one vector can't hold such an image. After the same 1200 updates it knows few shapes, and those of pairs
+that it has seen.
+Time: 35 s.
 """
 
 from __future__ import annotations
@@ -205,8 +221,8 @@ def attended(cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> di
         if caption == each.caption and len(each.things) == 2:
             for name, words in (("first", (1, 2)), ("second", (len(caption) - 2, len(caption) - 1))):
                 for other, thing in zip(("first", "second"), each.things):
-                    key = f"on the {other} while the {name} is named"
-                    sums.setdefault(key, []).append(sum(on_object(weights[word, n], thing) for word in words) / len(words))
+                    mean = sum(on_object(weights[word, n], thing) for word in words) / len(words)
+                    sums.setdefault(f"on the {other} while the {name} is named", []).append(mean)
     return {key: float(np.mean(values)) for key, values in sums.items()}
 
 

@@ -1,6 +1,21 @@
-"""Speech: labels without an alignment, by a CTC loss that is a recurrence.
+"""Speech: words without their times, by a CTC loss that is a recurrence.
 
-    python -m examples.speech [--seed 0] [--steps 500] [--out out/speech]
+    python -m examples.speech [--seed 0] [--steps 400] [--out out/speech]
+
+An utterance has many more frames than words, and nobody has marked which frame belongs to which word. Connectionist
+temporal classification sums the probabilities of all alignments (Graves, Fernández, Gomez and Schmidhuber, Connectionist
+temporal classification: labelling unsegmented sequence data with recurrent neural networks, ICML 2006). The sum is a
+recurrence over time, and here it is one more signal of the definition: `a` in `ctc`. Its gradients are those of the
+definition. The network below it is theirs too, a bidirectional LSTM; the best path is decoded.
+
+The utterances are made here: 2 to 4 digits in words, whose sounds are a few peaks in 20 bands of frequency. A speaker has a
+pitch, a tempo and a tilt of the spectrum, a sound a random duration, and each utterance its level of noise. It is no
+recorded speech, and an error rate here says nothing about one there.
+
+Thresholds: the loss and its gradients are those of PyTorch's ctc_loss, and of the sum over all alignments one by one,
+to 1e-12; of the words of new speakers less than 8% are wrong (edits divided by words). Measured for seeds 0, 1, 2:
+MEASURED
+Time: 20 s.
 """
 
 from __future__ import annotations
@@ -107,7 +122,7 @@ def speakers(count: int, rng: np.random.Generator) -> list[Speaker]:
 
 
 def mel(hertz: Any) -> Any:
-    """Return the pitch of a frequency: O'Shaughnessy, Speech Communication (1987), p. 150."""
+    """Return the place of a frequency on the mel scale."""
     return 2595 * np.log10(1 + np.asarray(hertz) / 700)
 
 

@@ -1,6 +1,29 @@
-"""Agreement: an LSTM keeps the subject's number until a new subject comes.
+"""Agreement: an LSTM keeps the subject's number until a new subject comes, and replaces it.
 
-    python -m examples.agreement [--seed 0] [--steps 600] [--out out/agreement]
+    python -m examples.agreement [--seed 0] [--steps 1500] [--out out/agreement]
+
+The story that explains the gates of an LSTM in lectures, after Olah, Understanding LSTM networks (2015): the cell keeps
+the number of the subject, so that later verbs agree with it, and deletes it where a new subject comes. Here a language
+model predicts the next word of texts such as "the dogs near the cat often sing . they wait while the king runs ."
+Nouns between subject and verb, which may have the other number, are attractors (Linzen, Dupoux and Goldberg,
+Assessing the ability of LSTMs to learn syntax-sensitive dependencies, 2016). A verb agrees where its form of the
+subject's number has the higher score of the two.
+
+- The number is looked for in single units of the cell, as by Lakretz et al., The emergence of number and syntax units in
+  LSTM language models (2019): the unit whose two means differ most clearly is chosen on some texts and tested on others.
+  That it is the cause is shown by setting it, and nothing else, to its value for the other number.
+- `lecture_cell` is the LSTM as an ordinary function of one step, LSTMCELL of the lecture. `rnn.trace` makes a definition
+  of it, with the states and gradients of `cells.lstm`.
+- h[t] encodes the text up to t: two facts are read from it by linear probes, and its nearest neighbours have them in
+  common. The same is tried with the counts of all words, and with the last word.
+
+Not claimed: that a plain recurrent network couldn't learn this (it does, the language is a regular one), nor that every
+LSTM stores the number in one unit. With the usual initial weights about half of them did; so the weights that multiply
+h[t-1] start at a tenth of those here, and the forget gates' bias at 2, which makes c the easier way to learn.
+
+Thresholds: up to 48 words after the subject, all nouns between being attractors, more than 95% of the verbs agree; with
+the unit exchanged less than 20%; the probes are right for more than 97%. Measured for seeds 0, 1, 2, MEASURED
+Time: 17 s.
 """
 
 from __future__ import annotations
@@ -88,7 +111,7 @@ def text(length: int, rng: np.random.Generator) -> list[Word]:
 
 def codes(texts: Sequence[Sequence[Word]]) -> NDArray[np.int64]:
     """Return the numbers of words of texts of the same length: (T, texts)."""
-    return np.asarray([[CODES[word.text] for word in words] for words in texts], np.int64).T
+    return np.transpose([[CODES[word.text] for word in words] for words in texts])
 
 
 def subjects(words: Sequence[Word]) -> NDArray[np.int64]:
