@@ -2,20 +2,24 @@
 
     python -m examples.captions [--seed 0] [--steps 1200] [--out out/captions]
 
-Images of 32 x 32 pixels show one object or two, of 4 colours and 3 shapes, and their captions are sentences such as "a red
-circle above a blue square". The encoder is written in the operations of an equation: two convolutions as products of
-matrices, of a static, so that it is computed once for an image. The decoder is a GRU that reads the word before and a
-context. The context is one vector of the image (Vinyals, Toshev, Bengio and Erhan, Show and tell, 2015), or at each step
-the mean of the vectors of 36 places, weighted by attention (Xu et al., Show, attend and tell, 2015, "soft" attention, with
-the scores of Bahdanau, Cho and Bengio, 2015). Both are trained alike, end to end, from images and captions alone.
+Images of 32 x 32 pixels show one object or two, of 4 colours and 3 shapes, and their captions are sentences such as
+"a red circle above a blue square". The encoder is written in the operations of an equation: two convolutions of a
+static, as products of matrices, computed once for an image. The decoder is a GRU that reads the word before and a
+context. The context is one vector of the image (Vinyals, Toshev, Bengio and Erhan, Show and tell, 2015), or at each
+step the mean of the vectors of 36 places, weighted by attention (Xu et al., Show, attend and tell, 2015, "soft"
+attention, with the scores of Bahdanau, Cho and Bengio, 2015). Both are trained alike, end to end, from images and
+captions alone.
 
-A quarter of the 78 pairs of objects is never shown in training. A caption is right if every word is, and is written word
-by word, the likeliest each time.
+A quarter of the 78 pairs of objects is never shown in training. A caption is right if every word is; it is written word
+by word, the likeliest each time. The attention finds the object before its colour is written; what it finds holds the
+shape too, so that at the next step it may be anywhere.
 
-Thresholds: of captions of new pairs more than 75% are right with attention, less than 40% with one vector; while an object
-is named, the attention on it is larger than that on the other one. Measured for seeds 0, 1, 2: MEASURED
-Not claimed: that one vector can't hold such an image. After the same 1200 updates it knows few shapes, and those of pairs
-that it has seen.
+Thresholds, on new pairs: with attention more than 75% of the captions are right, with one vector less than 40%; while
+an object is named, the attention on it is larger than that on the other one. Measured for seeds 0, 1, 2: 96%, 95%, 93%
+with attention and 16%, 1%, 0% with one vector (of known pairs 95%, 98%, 95% and 54%, 18%, 15%).
+
+Not claimed: that one vector can't hold such an image. It learns more slowly: after the same 1200 updates colours and
+places are right, and shapes often only in pairs that it has seen.
 Time: 35 s.
 """
 
@@ -259,7 +263,7 @@ def draw_attention(file: Path, cell: Cell, shown: Sequence[Scene], rng: np.rando
         for place, word in enumerate([*captions[n], "."][:LONGEST]):
             row[place + 1].imshow(lit(images[n], weights[place, n]))
             row[place + 1].set_title(word, fontsize=11)
-    figure.suptitle("Each word looks at a part of the image (pairs of objects that the training never showed)",
+    figure.suptitle("While a colour is chosen, the attention is on the object (pairs that the training never showed)",
                     fontsize=13)
     figure.savefig(file, dpi=110)
 
@@ -278,8 +282,7 @@ def draw_captions(file: Path, models: Sequence[Cell], shown: Sequence[Scene], rn
         for line, (text, color) in enumerate(zip(lines, common.COLORS)):
             axes.text(0.5, -0.07 - 0.11 * line, text, color=color, fontsize=9, ha="center", va="center",
                       transform=axes.transAxes)
-    figure.suptitle(" and ".join(cell.name for cell in models) + ": captions of pairs that the training never showed",
-                    fontsize=13)
+    figure.suptitle("One vector (blue), and with attention (orange): pairs that the training never showed", fontsize=13)
     figure.savefig(file, dpi=110)
 
 

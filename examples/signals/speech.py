@@ -2,19 +2,19 @@
 
     python -m examples.speech [--seed 0] [--steps 400] [--out out/speech]
 
-An utterance has many more frames than words, and nobody has marked which frame belongs to which word. Connectionist
-temporal classification sums the probabilities of all alignments (Graves, Fernández, Gomez and Schmidhuber, Connectionist
-temporal classification: labelling unsegmented sequence data with recurrent neural networks, ICML 2006). The sum is a
-recurrence over time, and here it is one more signal of the definition: `a` in `ctc`. Its gradients are those of the
-definition. The network below it is theirs too, a bidirectional LSTM; the best path is decoded.
+An utterance has many more frames than words, and nothing says which frame belongs to which word. CTC, connectionist
+temporal classification, sums the probabilities of all alignments (Graves, Fernández, Gomez and Schmidhuber,
+Connectionist temporal classification: labelling unsegmented sequence data with recurrent neural networks, ICML 2006).
+The sum is a recurrence over time, and here it is one more signal of the definition, `a` in `ctc`, through which its
+gradients pass. The network below it is theirs too, a bidirectional LSTM; the best path is decoded.
 
-The utterances are made here: 2 to 4 digits in words, whose sounds are a few peaks in 20 bands of frequency. A speaker has a
-pitch, a tempo and a tilt of the spectrum, a sound a random duration, and each utterance its level of noise. It is no
-recorded speech, and an error rate here says nothing about one there.
+The utterances are made here: 2 to 4 digits in words, whose sounds are a few peaks in 20 bands of frequency. A speaker
+has a pitch, a tempo and a tilt of the spectrum, a sound a random duration, and each utterance its level of noise. It
+isn't recorded speech, and an error rate here says nothing about one there.
 
-Thresholds: the loss and its gradients are those of PyTorch's ctc_loss, and of the sum over all alignments one by one,
-to 1e-12; of the words of new speakers less than 8% are wrong (edits divided by words). Measured for seeds 0, 1, 2:
-MEASURED
+Thresholds: the loss is that of PyTorch's ctc_loss, and of the sum over all alignments one by one, and so are the
+gradients, to 1e-12; of the words of new speakers less than 8% are wrong (edits divided by words). Measured for seeds 0,
+1, 2: 2.5%, 3.0%, 4.5%, and for the speakers of the training 2.8%, 2.9%, 2.2%.
 Time: 20 s.
 """
 
