@@ -5,8 +5,8 @@
 Images of 32 x 32 pixels show one object or two, of 4 colours and 3 shapes, and their captions are sentences such as
 "a red circle above a blue square". The encoder is written in the operations of an equation: two convolutions of a
 static, as products of matrices, computed once for an image. The decoder is a GRU that reads the word before and a
-context. The context is one vector of the image (Vinyals, Toshev, Bengio and Erhan, Show and tell, 2015), or at each
-step the mean of the vectors of 36 places, weighted by attention (Xu et al., Show, attend and tell, 2015, "soft"
+context. The context is one vector of the image, the mean of those of 36 places (after Vinyals, Toshev, Bengio and Erhan,
+Show and tell, 2015), or at each step their mean weighted by attention (Xu et al., Show, attend and tell, 2015, "soft"
 attention, with the scores of Bahdanau, Cho and Bengio, 2015). Both are trained alike, end to end, from images and
 captions alone.
 
@@ -144,8 +144,8 @@ def encoder(cell: Cell, rng: np.random.Generator) -> Any:
 def network(attention: bool, rng: np.random.Generator) -> Cell:
     """Return a decoder that reads the word before and a context from the image, and scores the next word.
 
-    Without attention the context is one vector, the same at all steps; with attention the mean of the values of all
-    places, weighted anew at each step.
+    Without attention the context is the mean of the values of all places, the same at all steps; with attention they
+    are weighted anew at each step.
     """
     cell = Cell("with attention" if attention else "one vector")
     word, following = cell.input("word", ()), cell.input("following", ())
@@ -156,9 +156,8 @@ def network(attention: bool, rng: np.random.Generator) -> Cell:
     if attention:
         context = cells.memory.attention(cell, places, h, SCORER, name="attention", rng=rng, dtype=np.float32)
     else:
-        W = mg.init.glorot((VALUES, CELLS ** 2 * VALUES), rng, name="W", dtype=np.float32)
         context = cell.signal("context", VALUES)
-        context[t] = np.tanh(W @ places.reshape(CELLS ** 2 * VALUES))
+        context[t] = places.mean(axis=0)
     x[t] = mg.concatenate([E[word[t]], context[t]], axis=-1)
     V = mg.init.glorot((len(WORDS), HIDDEN), rng, name="V", dtype=np.float32)
     b = mg.init.zeros((len(WORDS),), name="b", dtype=np.float32)
