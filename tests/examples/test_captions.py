@@ -154,8 +154,8 @@ def test_attention_describes_pairs_that_it_never_saw(seed: int) -> None:
     for attention in (False, True):
         cell, _ = captions.trained(attention, known, 1200, rng)
         shares[attention] = captions.exact(cell, captions.scenes(500, new, rng, 0.0), rng)
-    assert shares[True] > 0.75
-    assert shares[False] < 0.4
+    assert shares[True] > 0.8
+    assert shares[False] < 0.5
     weights = captions.attended(cell, captions.scenes(200, new, rng, 0.0), rng)
     for name, other in (("first", "second"), ("second", "first")):
         there, elsewhere = (weights[f"on the {each} while the {name} is named"] for each in (name, other))
