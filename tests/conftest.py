@@ -36,6 +36,7 @@ MARKS = {  # a file or folder of tests -> its marker
     "examples/test_examples.py": "examples",
     "examples/test_known_results.py": "examples",
     "examples/test_outgrown.py": "examples",
+    "examples/test_stored_pictures.py": "examples",
     "examples/test_tour.py": "examples",
     "examples/test_trained_networks.py": "examples",
     "interactive/test_notebook.py": "notebook",
