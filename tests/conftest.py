@@ -40,6 +40,7 @@ MARKS = {  # a file or folder of tests -> its marker
     "examples/test_machines_and_probability_programs.py": "examples",
     "examples/test_outgrown.py": "examples",
     "examples/test_speech.py": "examples",
+    "examples/test_stored_pictures.py": "examples",
     "examples/test_tour.py": "examples",
     "examples/test_trained_networks.py": "examples",
     "interactive/test_notebook.py": "notebook",

@@ -85,10 +85,10 @@ def link(kind: str, target: str, text: Any, docname: str) -> Any:
 
 
 def paragraph(text: str) -> Any:
-    """Return a paragraph of plain text with `code` in it."""
+    """Return a paragraph of plain text with `code` in it; --slow and other options keep their two hyphens."""
     parts = re.split(r"`([^`]+)`", " ".join(text.split()))
     return nodes.paragraph("", "", *(nodes.literal("", part) if number % 2 else nodes.Text(part)
-                                     for number, part in enumerate(parts)))
+                                     for number, part in enumerate(parts)), support_smartquotes=False)
 
 
 def formula(block: str) -> Any:

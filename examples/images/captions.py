@@ -20,7 +20,7 @@ with attention and 21%, 27%, 34% with one vector (of known pairs 94%, 96%, 97% a
 
 Not claimed: that one vector can't hold such an image. After the same 1200 updates its colours and places are right,
 and its shapes more often in pairs that it has seen.
-Time: 35 s.
+Picture: attention.png. Time: 35 s.
 """
 
 from __future__ import annotations

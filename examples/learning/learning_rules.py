@@ -1,4 +1,4 @@
-"""Learning rules: backpropagation through time, three truncations of it, and real-time recurrent learning.
+"""Whole and truncated gradients: backpropagation through time, three truncations of it, and an online rule.
 
     python -m examples.learning_rules [--seed 0] [--steps 2000] [--out out/learning_rules]
 

@@ -23,7 +23,7 @@ question (Weiss, Goldberg and Yahav, On the practical computational power of fin
 recognition, ACL 2018: the LSTM does, the GRU doesn't).
 
 Threshold: no wrong sum or product of the numbers from 0 to 12. Measured: none of 338. There are no random numbers.
-Time: 2 s.
+Picture: counters.png. Time: 2 s.
 """
 
 from __future__ import annotations

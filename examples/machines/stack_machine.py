@@ -29,7 +29,7 @@ has one layer of units for each time step; here are four between q[t-1] and q[t]
 Threshold: no wrong answer for all words of 8 brackets, for random words nested up to 26 deep, and for the successors of
 all numbers below 1024 and of random ones of 25 digits. Measured for seeds 0, 1, 2: none. Of words nested deeper, half
 of them with a wrong bracket at the end, 74% to 75% are judged rightly at 27, and 50% at 28; with float32 50% at 13.
-Time: 5 s.
+Picture: stack.png. Time: 5 s.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Not claimed: with floats, this for ever. A machine that writes ones and goes rig
 
 Threshold: the busy beaver halts after 107 steps with 13 ones, its tape as that of the table followed in plain Python at
 each step; so are 100 random machines of 2 to 5 states, over 25 steps. Measured for seeds 0, 1, 2: no difference.
-Time: 3 s.
+Picture: tape.png. Time: 3 s.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ Threshold: means, covariances and log-likelihood as the textbook's to 1e-9. Lear
 parameters, and from 92% to 97% of the positions inside of the ellipses for 95%. Measured for seeds 0, 1, 2: ω 0.1198,
 0.1193, 0.1197 (0.12); q 0.0500, 0.0499, 0.0521 (0.05); r of x 1.483, 1.498, 1.497 (1.5), of y 0.497, 0.510, 0.501
 (0.5); errors 0.589, 0.582, 0.583, as with the true parameters (before learning 0.834, 0.823, 0.820); inside 94.5%,
-95.1%, 94.2% (before 71%, 70%, 72%). Time: 4 s.
+95.1%, 94.2% (before 71%, 70%, 72%). Picture: track.png. Time: 4 s.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ period, which never settles.
 Threshold, for 40 random chains of 3 to 8 states: π within 1e-12 of the left eigenvector, the gradient within 1e-7 of
 the formula, the rates of forgetting and of vanishing within 1 % of |λ2| in the median (where a third eigenvalue is
 nearly as large, the long run is longer than float64 resolves). Measured for seeds 0, 1, 2: π within 5e-14, 3e-14,
-3e-14, the gradient within 2e-13, 3e-12, 2e-12, the rates within 5e-6. Time: 3 s.
+3e-14, the gradient within 2e-13, 3e-12, 2e-12, the rates within 5e-6. Picture: fixed_points.png. Time: 3 s.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ isn't recorded speech, and an error rate here says nothing about one there.
 Thresholds: the loss is that of PyTorch's ctc_loss, and of the sum over all alignments one by one, and so are the
 gradients, to 1e-12; of the words of new speakers less than 8% are wrong (edits divided by words). Measured for seeds 0,
 1, 2: 2.5%, 3.0%, 4.5%, and for the speakers of the training 2.8%, 2.9%, 2.2%.
-Time: 20 s.
+Picture: posteriors.png. Time: 20 s.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ The updates are those of the training that is taken; those before it aren't coun
 
 It isn't claimed that an LSTM can't learn it. The memory gets the sentences apart and numbered by their age, the LSTM
 has to find both in the words.
-Time: 44 s.
+Picture: searches.png. Time: 44 s.
 """
 
 from __future__ import annotations

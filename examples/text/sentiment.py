@@ -26,7 +26,7 @@ Threshold: LSTM at least 95 % of new reviews, twins and new pairs; both bags at 
 negation and with one clause all three are right in 100 %.
 The reviews are made of 53 words: the example shows that order is needed, and not how well an LSTM classifies the
 reviews that people write.
-Time: 20 s.
+Picture: words.png. Time: 20 s.
 """
 
 from __future__ import annotations

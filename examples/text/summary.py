@@ -19,7 +19,7 @@ Threshold, on 500 new reports: the pointers choose at least 96 % of the summarie
 55 %. Measured, for the seeds 0, 1, 2: 99.3 %, 99.3 %, 98.7 %, and 98 %, 98 %, 96 % of the summaries exactly, in their
 order; the first three 47.5 %, 46.8 %, 47.4 %, and 2 % exactly.
 The reports are generated and the summary is made of whole sentences: nothing is rephrased.
-Time: 15 s.
+Picture: report.png. Time: 15 s.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ translation counts if it is right in every word (exact match).
 Threshold, after equally many updates: with attention at least 97 % of 1000 held-out numbers, without it at most 85 %.
 Measured, for the seeds 0, 1, 2: 99.7 %, 99.7 %, 100 %; without 70 %, 67 %, 69 %: 85 % or more of each length up
 to five digits, and 7 % of nine (seed 0). It isn't claimed that a larger network couldn't learn it without attention.
-Time: 20 s.
+Picture: attention.png. Time: 20 s.
 """
 
 from __future__ import annotations

@@ -16,15 +16,19 @@ from examples import draw_pictures  # noqa: E402
 
 
 def test_pictures_are_reduced_until_they_are_small(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    blocks = np.repeat(np.repeat(rng.integers(0, 256, (100, 150, 3), np.uint8), 12, axis=0), 12, axis=1)
-    smooth = np.linspace(0, 255, 1800)[None, :, None].astype(np.uint8)
-    Image.fromarray(blocks // 2 + smooth // 2).save(tmp_path / "large.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)).save(tmp_path / "large.png")
     draw_pictures.store(tmp_path / "large.png", tmp_path / "topic" / "small.png")
-    assert (tmp_path / "large.png").stat().st_size > draw_pictures.MOST_BYTES
+    assert (tmp_path / "large.png").stat().st_size > 3 * draw_pictures.MOST_BYTES
     assert (tmp_path / "topic" / "small.png").stat().st_size <= draw_pictures.MOST_BYTES
     with Image.open(tmp_path / "topic" / "small.png") as small:
-        assert small.size == (1200, 800)
+        assert small.size == (320, 240)
+
+
+def test_pictures_are_at_most_so_wide(tmp_path: Path) -> None:
+    Image.new("RGB", (3 * draw_pictures.WIDEST, 30), "white").save(tmp_path / "wide.png")
+    draw_pictures.store(tmp_path / "wide.png", tmp_path / "narrow.png")
+    with Image.open(tmp_path / "narrow.png") as narrow:
+        assert narrow.size == (draw_pictures.WIDEST, 10)
 
 
 def test_pictures_are_on_white_and_otherwise_as_they_were(tmp_path: Path) -> None:
