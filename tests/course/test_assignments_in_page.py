@@ -169,7 +169,7 @@ class TestReport:
         monkeypatch.setattr(in_page, "SLOWER", 0.01)
         text = source("a2") + "\n_order = topological_order\ndef topological_order(out):\n    while True: pass\n"
         report = in_page.check("a2", "a2.py", text)
-        assert f"did not end in time at line {len(text.splitlines())}: `while True: pass`" in as_text(report)
+        assert f"did not end in 2 s at line {len(text.splitlines())}: `while True: pass`" in as_text(report)
 
 
 class TestKits:

@@ -71,7 +71,7 @@ def test_a_crash_costs_one_answer(ask: Any) -> None:
 @limited
 def test_an_endless_loop_is_stopped_and_its_line_named(ask: Any) -> None:
     ran = ask("def f(x):\n    while True:\n        x = x + 0")
-    assert "f did not end in time at line" in cause(ran) and "is there an endless loop?" in cause(ran)
+    assert "f did not end in 0.5 s at line" in cause(ran) and "is there an endless loop" in cause(ran)
     assert right(ran)
 
 
@@ -194,7 +194,8 @@ def test_no_right_result_is_given_before_its_function_is_asked(name: str, hidden
                 continue
             right = {row for x in probes.CALLS[question](solution, dict(job.data)).values() for row in rows(x)}
             for earlier in jobs[:at + 1]:
-                known = {key: rows(x) for key, x in earlier.data.items() if key not in given}
+                known = {key: rows(x) for key, x in earlier.data.items()
+                         if key.rpartition(" ")[2] not in given}  # "zeros dhs" is an input, as dhs is
                 assert not [key for key, some in known.items() if some & right], (question, earlier.questions)
             checked += bool(right)
     assert checked

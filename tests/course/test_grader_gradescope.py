@@ -129,7 +129,7 @@ except OSError:
     pass
 class Node:
     def __init__(self, value, inputs=(), local=(), name=""):
-        self.name = name
+        self.value, self.inputs, self.local, self.name = value, tuple(inputs), tuple(local), name
         self.grad = 0.0
 def topological_order(out):
     {then}

@@ -145,7 +145,7 @@ class TestCheck:
         page.choose("a2")
         page.check(source("a2") + "\ndef topological_order(out):\n    while True: pass\n")
         line = len(source("a2").splitlines()) + 3
-        assert f"topological_order did not end in time at line {line}: `while True: pass`" in page.text("#view-check")
+        assert f"topological_order did not end in 2 s at line {line}: `while True: pass`" in page.text("#view-check")
         page.check(source("a2"))
         assert page.tab.locator("#view-check li.failed").count() == 0
 
