@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from PIL import Image
@@ -18,8 +19,8 @@ from PIL import Image
 from examples import index
 
 MOST_BYTES = 60_000
-WIDEST = 1200  # pixels
-COLORS = (256, 128, 64, 32, 16)  # fewer until the file is small
+WIDTHS = (1200, 900, 700)  # pixels; narrower, and of fewer colours, until the file is small
+COLORS = (256, 128, 64, 32, 16)
 
 
 class PictureError(Exception):
@@ -52,11 +53,11 @@ def store(picture: Path, target: Path) -> None:
 
 
 def reduce(image: Image.Image, target: Path) -> None:
-    """Write a PNG on white, at most WIDEST pixels wide, with as many colours as MOST_BYTES allow."""
+    """Write a PNG on white, as wide and with as many colours as MOST_BYTES allow."""
     image = image.convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    image.thumbnail((WIDEST, image.height), Image.Resampling.LANCZOS)
-    for colors in COLORS:
+    for width, colors in product(WIDTHS, COLORS):
+        image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
         image.quantize(colors, dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size <= MOST_BYTES:
             return

@@ -25,10 +25,10 @@ def test_pictures_are_reduced_until_they_are_small(tmp_path: Path) -> None:
 
 
 def test_pictures_are_at_most_so_wide(tmp_path: Path) -> None:
-    Image.new("RGB", (3 * draw_pictures.WIDEST, 30), "white").save(tmp_path / "wide.png")
+    Image.new("RGB", (3 * draw_pictures.WIDTHS[0], 30), "white").save(tmp_path / "wide.png")
     draw_pictures.store(tmp_path / "wide.png", tmp_path / "narrow.png")
     with Image.open(tmp_path / "narrow.png") as narrow:
-        assert narrow.size == (draw_pictures.WIDEST, 10)
+        assert narrow.size == (draw_pictures.WIDTHS[0], 10)
 
 
 def test_pictures_are_on_white_and_otherwise_as_they_were(tmp_path: Path) -> None:
