@@ -9,8 +9,8 @@ The sum is a recurrence over time, and here it is one more signal of the definit
 gradients pass. The network below it is theirs too, a bidirectional LSTM; the best path is decoded.
 
 The utterances are made here: 2 to 4 digits in words, whose sounds are a few peaks in 20 bands of frequency. A speaker
-has a pitch, a tempo and a tilt of the spectrum, a sound a random duration, and each utterance its level of noise. It
-isn't recorded speech, and an error rate here says nothing about one there.
+has a vocal tract, whose length scales all frequencies, a tempo and a tilt of the spectrum, a sound a random duration,
+and each utterance its level of noise. It isn't recorded speech, and an error rate here says nothing about one there.
 
 Thresholds: the loss is that of PyTorch's ctc_loss, and of the sum over all alignments one by one, and so are the
 gradients, to 1e-12; of the words of new speakers less than 8% are wrong (edits divided by words). Measured for seeds 0,
@@ -75,7 +75,7 @@ def ctc(cell: Cell, scores: Signal, longest: int) -> Signal:
 
 def later(a: Any, n: int) -> Any:
     """Return a[u-n] at every u; the logarithm of 0 where there is none."""
-    return mg.concatenate([np.full(n, -np.inf), a[:-n]], axis=0)
+    return mg.concatenate([*[[-np.inf]] * n, a[:-n]], axis=0)
 
 
 def targets(labels: Sequence[Sequence[int]], longest: int) -> dict[str, NDArray[Any]]:
@@ -109,9 +109,12 @@ SECONDS = {"T": 0.06, "K": 0.06, "V": 0.07, "R": 0.07, "W": 0.08, "": 0.1}  # ot
 
 
 class Speaker(NamedTuple):
-    """A voice: all frequencies and durations are multiplied by two numbers, and the spectrum is tilted."""
+    """A voice: all frequencies and durations are multiplied by two numbers, and the spectrum is tilted.
 
-    pitch: float
+    The frequencies are those of formants, which are higher in a shorter vocal tract. There is no pitch.
+    """
+
+    formants: float
     slowness: float
     tilt: float
 
@@ -130,7 +133,7 @@ def mel(hertz: Any) -> Any:
 def spectrum(sound: str, speaker: Speaker) -> NDArray[np.float64]:
     """Return the level of each band, (BANDS,)."""
     bands = np.linspace(mel(150), mel(6500), BANDS)
-    peaks = [level * np.exp(-((bands - mel(f * speaker.pitch)) / width) ** 2) for f, width, level in SOUNDS[sound]]
+    peaks = [level * np.exp(-((bands - mel(f * speaker.formants)) / width) ** 2) for f, width, level in SOUNDS[sound]]
     tilt = 1 + speaker.tilt * np.linspace(-1, 1, BANDS)
     return np.sum(peaks, axis=0) * tilt if peaks else np.zeros(BANDS)
 
@@ -190,7 +193,7 @@ def trained(cell: Cell, voices: Sequence[Speaker], updates: int, rng: np.random.
 
 
 def batch(said: Utterances) -> dict[str, Any]:
-    """Return utterances as data of the network, brought to a mean near 0 and a variance near 1."""
+    """Return utterances as data of the network, scaled: a mean near -0.3, a standard deviation near 0.7."""
     x, lengths = sequences.pad(said.frames)
     done = np.zeros(x.shape[:2], np.float32)
     done[lengths - 1, np.arange(len(lengths))] = 1

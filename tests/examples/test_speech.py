@@ -119,8 +119,8 @@ class TestTheAlignment:
 
 
 class TestTheUtterances:
-    def test_a_higher_voice_moves_the_spectrum_up(self) -> None:
-        low, high = (speech.spectrum("IY", speech.Speaker(pitch, 1, 0)) for pitch in (0.85, 1.2))
+    def test_a_shorter_vocal_tract_moves_the_spectrum_up(self) -> None:
+        low, high = (speech.spectrum("IY", speech.Speaker(formants, 1, 0)) for formants in (0.85, 1.2))
         bands = np.arange(speech.BANDS)
         assert (high @ bands) / high.sum() > (low @ bands) / low.sum() + 0.3
 
@@ -129,6 +129,12 @@ class TestTheUtterances:
         slow, fast = (np.mean([len(frames) for frames in speech.spoken(50, voices, rng, 0.1, tempo).frames])
                       for tempo in (1, 1.5))
         assert 1.3 < slow / fast < 1.7
+
+    def test_are_scaled_as_the_network_s_input(self, rng: np.random.Generator) -> None:
+        data = speech.batch(speech.spoken(200, speech.speakers(20, rng), rng))
+        x = np.concatenate([data["x"][:T, n] for n, T in enumerate(data["lengths"])])
+        assert x.mean() == pytest.approx(-0.3, abs=0.1)
+        assert x.std() == pytest.approx(0.7, abs=0.1)
 
     def test_only_sounds_that_are_known_are_spelled(self) -> None:
         assert set(" ".join(speech.SPELLINGS).split()) <= set(speech.SOUNDS)
