@@ -53,15 +53,16 @@ class Parser(argparse.ArgumentParser):
             `options.small` where it has other work to cut short.
         out: another default folder.
         seeded: False for one whose random numbers are fixed; it has no --seed.
+        seed: another default seed.
     """
 
     def __init__(self, name: str, summary: str, steps: int | None = None, out: Path | None = None, *,
-                 small: int = 3, seeded: bool = True) -> None:
+                 small: int = 3, seeded: bool = True, seed: int = 0) -> None:
         super().__init__(prog=name, description=summary)
         folder = out or Path("out") / name
         self.updates = (steps, small)
         if seeded:
-            self.add_argument("--seed", type=natural, default=0, help="of all random numbers (default 0)")
+            self.add_argument("--seed", type=natural, default=seed, help=f"of all random numbers (default {seed})")
         if steps is not None:
             self.add_argument("--steps", type=positive, help=f"updates of the parameters (default {steps})")
         self.add_argument("--small", action="store_true", help="run in seconds: too short for the result")

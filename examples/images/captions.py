@@ -126,7 +126,7 @@ def split(rng: np.random.Generator) -> tuple[list[tuple[int, int]], list[tuple[i
 def encoder(cell: Cell, rng: np.random.Generator) -> Any:
     """Return what is computed from the static image: a vector for each place, (CELLS², VALUES).
 
-    Two convolutions: each patch of 4 x 4 pixels by one matrix, then each square of 2 x 2 patches by another; the
+    Two convolutions: each patch of 4 x 4 pixels by one matrix, then each square of 3 x 3 patches by another; the
     second one adds a vector of its own for each place, so that the decoder can tell where it is.
     """
     image = cell.static("image", (SIDE, SIDE, 3))
@@ -212,21 +212,21 @@ def on_object(weights: NDArray[Any], thing: Thing) -> float:
     return float(weights[np.array(seen)].sum())
 
 
-def attended(cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> dict[str, float]:
-    """Return the mean weight on each object while each is named, by its colour and by its shape.
+def attended(cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Return the mean weights on the first and the second object, at the words that name each.
 
-    Of scenes with two objects, whose captions are right.
+    Of scenes with two objects, whose captions are right; empty if there is none.
     """
     captions, weights = described(cell, np.stack([painted(each, rng) for each in shown]))
     assert weights is not None
-    sums: dict[str, list[float]] = {}
+    found: dict[str, list[list[float]]] = {}
     for n, (caption, each) in enumerate(zip(captions, shown)):
         if caption == each.caption and len(each.things) == 2:
-            for name, words in (("first", (1, 2)), ("second", (len(caption) - 2, len(caption) - 1))):
-                for other, thing in zip(("first", "second"), each.things):
-                    mean = sum(on_object(weights[word, n], thing) for word in words) / len(words)
-                    sums.setdefault(f"on the {other} while the {name} is named", []).append(mean)
-    return {key: float(np.mean(values)) for key, values in sums.items()}
+            words = {"colour of the first": 1, "shape of the first": 2,
+                     "colour of the second": len(caption) - 2, "shape of the second": len(caption) - 1}
+            for name, word in words.items():
+                found.setdefault(name, []).append([on_object(weights[word, n], thing) for thing in each.things])
+    return {name: np.mean(values, axis=0) for name, values in found.items()}
 
 
 def exact(cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> float:
@@ -238,40 +238,52 @@ def exact(cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> float
 # ---- pictures ------------------------------------------------------------------------------
 
 
-def lit(image: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-    """Return an image that is as bright as the attention of the places that see each pixel."""
-    light = np.zeros((SIDE, SIDE))
+def faded(image: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Return an image that fades to white where little attention is, summed over the places that see each pixel."""
+    seen = np.zeros((SIDE, SIDE, 1))
     for place, weight in enumerate(weights):
-        light[reach(place)] += weight
-    return np.asarray(np.clip(image * (0.15 + 0.85 * light / light.max())[..., None], 0, 1))
+        seen[reach(place)] += weight
+    share = 0.1 + 0.9 * seen / seen.max()
+    return np.asarray(share * np.clip(image, 0, 1) + 1 - share)
 
 
-def draw_attention(file: Path, cell: Cell, shown: Sequence[Scene], rng: np.random.Generator) -> None:
-    """Draw each scene, and beside it the attention of each word of its caption."""
+def attention_title(attention: dict[str, NDArray[np.float64]]) -> str:
+    """Return how much of the attention `attended` found on an object and on the other one, where its colour is chosen."""
+    if not attention:
+        return "The attention at each word"
+    first, second = attention["colour of the first"], attention["colour of the second"]
+    own, other = (first + second[::-1]) / 2
+    return (f"Where a colour is chosen, {own:.0%} of the attention is on the object, {other:.0%} on the other one "
+            "(means, new pairs)")
+
+
+def draw_attention(file: Path, cell: Cell, images: NDArray[Any], attention: dict[str, NDArray[np.float64]]) -> None:
+    """Draw each image, and beside it the attention at each word of its caption.
+
+    Args:
+        attention: see `attended`.
+    """
     from matplotlib.figure import Figure
 
-    images = np.stack([painted(each, rng) for each in shown])
     captions, weights = described(cell, images)
     assert weights is not None
-    figure = Figure(figsize=(13, 1.75 * len(shown) + 0.5), layout="constrained")
-    for n, row in enumerate(figure.subplots(len(shown), LONGEST + 1)):
+    figure = Figure(figsize=(13, 1.75 * len(images) + 0.5), layout="constrained")
+    for n, row in enumerate(figure.subplots(len(images), LONGEST + 1)):
         for axes in row:
             axes.axis("off")
         row[0].imshow(np.clip(images[n], 0, 1))
         row[0].set_title("image", fontsize=11, color="#555555")
         for place, word in enumerate([*captions[n], "."][:LONGEST]):
-            row[place + 1].imshow(lit(images[n], weights[place, n]))
+            row[place + 1].imshow(faded(images[n], weights[place, n]))
             row[place + 1].set_title(word, fontsize=11)
-    figure.suptitle("While a colour is chosen, the attention is on the object (pairs that the training never showed)",
-                    fontsize=13)
+    figure.suptitle(attention_title(attention), fontsize=13)
     figure.savefig(file, dpi=110)
 
 
-def draw_captions(file: Path, models: Sequence[Cell], shown: Sequence[Scene], rng: np.random.Generator) -> None:
-    """Draw scenes with the captions of both models; a cross marks a wrong one."""
+def draw_captions(file: Path, models: Sequence[Cell], shown: Sequence[Scene], images: NDArray[Any]) -> None:
+    """Draw the images of scenes with the captions of both models; a cross marks a wrong one."""
     from matplotlib.figure import Figure
 
-    images = np.stack([painted(each, rng) for each in shown])
     written = [described(cell, images)[0] for cell in models]
     figure = Figure(figsize=(13, 6), layout="constrained")
     for n, axes in enumerate(figure.subplots(2, len(shown) // 2).flat):
@@ -288,7 +300,8 @@ def draw_captions(file: Path, models: Sequence[Cell], shown: Sequence[Scene], rn
 def draw_accuracy(file: Path, shares: dict[str, tuple[float, float]]) -> None:
     with common.axes(file, ylabel="captions without a fault", ylim=(0, 1.15), xticks=range(2),
                      xticklabels=["pairs of the training", "new pairs"],
-                     title="One vector learns pairs by heart; attention describes each object by itself") as axes:
+                     title="Right captions of new pairs: " + ", ".join(f"{new:.0%} {name}" for name, (_, new) in
+                                                                     shares.items())) as axes:
         for (name, values), color, shift in zip(shares.items(), common.COLORS, (-0.2, 0.2)):
             bars = axes.bar(np.arange(2) + shift, values, 0.38, color=color, label=name, zorder=2)
             axes.bar_label(bars, [f"{value:.0%}" for value in values])
@@ -310,11 +323,15 @@ def example(options: common.Options) -> None:
     common.draw_losses(options.out / "loss.png", losses, ylabel="nats per word", yscale="log",
                        title="Captions, with and without attention")
     draw_accuracy(options.out / "accuracy.png", shares)
+    attention = attended(models[1], scenes(tested, new, rng, 0.0), rng)
+    for words, (first, second) in attention.items():
+        print(f"attention at the {words}: {first:.1%} on the first object, {second:.1%} on the second")
+    print("threshold: of new pairs with attention more than 80%, with one vector less than 50%; "
+          "while an object is named, more attention on it than on the other one")
     shown = scenes(8, new, rng, 0.0)
-    draw_captions(options.out / "captions.png", models, shown, rng)
-    draw_attention(options.out / "attention.png", models[1], shown[:4], rng)
-    for where, weight in attended(models[1], scenes(tested, new, rng, 0.0), rng).items():
-        print(f"attention {where}: {weight:.1%}")
+    images = np.stack([painted(each, rng) for each in shown])
+    draw_captions(options.out / "captions.png", models, shown, images)
+    draw_attention(options.out / "attention.png", models[1], images[:4], attention)
 
 
 if __name__ == "__main__":

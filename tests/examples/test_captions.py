@@ -156,7 +156,8 @@ def test_attention_describes_pairs_that_it_never_saw(seed: int) -> None:
         shares[attention] = captions.exact(cell, captions.scenes(500, new, rng, 0.0), rng)
     assert shares[True] > 0.8
     assert shares[False] < 0.5
-    weights = captions.attended(cell, captions.scenes(200, new, rng, 0.0), rng)
-    for name, other in (("first", "second"), ("second", "first")):
-        there, elsewhere = (weights[f"on the {each} while the {name} is named"] for each in (name, other))
-        assert there > elsewhere
+    attention = captions.attended(cell, captions.scenes(200, new, rng, 0.0), rng)
+    for number, name in enumerate(("first", "second")):
+        color, shape = (attention[f"{kind} of the {name}"] for kind in ("colour", "shape"))
+        assert color[number] > 5 * color[1 - number]
+        assert (color + shape)[number] > (color + shape)[1 - number]
