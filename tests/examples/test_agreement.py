@@ -134,6 +134,11 @@ class TestTheMeasures:
         assert facts == [1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 0]  # dogs … sing and laugh . they wait
 
 
+def test_a_program_can_have_another_default_seed() -> None:
+    assert common.Parser("agreement", "", seed=2).parse_args([]).seed == 2
+    assert common.Parser("agreement", "").parse_args([]).seed == 0
+
+
 @painting
 def test_a_short_run_draws_its_pictures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
