@@ -339,7 +339,7 @@ def example(options: common.Options) -> None:
         print(f"attention at the {words}: {first:.1%} on the first object, {second:.1%} on the second")
     print("threshold: of new pairs with attention more than 80%, with one vector less than 50%; "
           "at the colour of an object more than 75% of the attention is on it")
-    shown = scenes(8, new, rng, 0.0)
+    shown = [scene(rng.permutation(pair).tolist(), rng) for pair in new[:8]]
     images = np.stack([painted(each, rng) for each in shown])
     draw_captions(options.out / "captions.png", models, shown, images)
     draw_attention(options.out / "attention.png", models[1], shown[:3], images[:3], weights)
