@@ -203,7 +203,8 @@ def draw_triangles(options: common.Options) -> None:
         for corner, label, side in zip(corners, "123", (-0.06, 0.06, 0)):
             axes.text(corner[0] + side, corner[1] + 0.04 * (side == 0), label, ha="center",
                       va="center" if side else "bottom")
-        axes.set(title=f"{name}\n|λ2| = {second(P):.2f}", xlim=(-0.12, 1.12), ylim=(-0.08, 1))
+        rate = f"|λ2| = {second(P):.2f}" + ": it never settles" * bool(np.isclose(second(P), 1))
+        axes.set(title=f"{name}\n{rate}", xlim=(-0.12, 1.12), ylim=(-0.08, 1))
         axes.set_aspect("equal", anchor="S")
         axes.axis("off")
     figure.savefig(options.out / "fixed_points.png", dpi=110)
