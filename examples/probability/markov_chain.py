@@ -193,7 +193,7 @@ def draw_triangles(options: common.Options) -> None:
     edge = np.linspace(0, 1, 3)[:-1]
     starts = np.concatenate([np.outer(1 - edge, np.eye(3)[i]) + np.outer(edge, np.eye(3)[i - 2]) for i in range(3)])
     figure = Figure(figsize=(12, 3.7), layout="constrained")
-    figure.suptitle("p[t] = p[t-1] @ P from six starts: the fixed point is the stationary distribution")
+    figure.suptitle("p[t] = p[t-1] @ P from six starts: the fixed point, ★, is the stationary distribution")
     for axes, (name, P), color in zip(figure.subplots(1, 4), CHAINS.items(), common.COLORS):
         axes.add_patch(Polygon(corners, fill=False, color="#555555"))
         for way in np.moveaxis(probabilities(P, starts, 60), 1, 0) @ corners:
