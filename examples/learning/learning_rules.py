@@ -189,7 +189,7 @@ def draw_learning(options: common.Options, found: dict[str, Trained]) -> None:
     figure = Figure(figsize=(9.6, 5), layout="constrained")
     figure.suptitle(f"Truncated to {REACH} steps, a gradient doesn't teach a target that is {DELAY} steps away")
     panels = figure.subplots(1, 2, sharey=True)
-    widths = dict(zip(found, (4.5, 6.5, 4, 1.5, 1.5)))
+    widths = dict(zip(found, (4.5, 6, 3.5, 1.2, 1.5)))
     for column, (axes, target) in enumerate(zip(panels, ("near: 1 step", f"far: {DELAY} steps"))):
         for number, (name, run) in enumerate(found.items()):
             curve = common.running_mean(run.errors[:, column], window)

@@ -125,7 +125,7 @@ def trained(kind: str, updates: int, rng: np.random.Generator) -> tuple[Cell, li
 def draw_learning(options: common.Options, curves: dict[str, list[float]], shares: dict[str, float]) -> None:
     """Draw the losses, smoothed, with the shares of wrong answers; of lines that coincide the wide ones are behind."""
     window = max(options.steps // 50, 1)
-    with common.axes(options.out / "loss.png", xlabel="update", ylabel="cross entropy (nats)", ylim=(0, 1.95),
+    with common.axes(options.out / "loss.png", xlabel="update", ylabel="cross entropy (nats)", ylim=(0, 2.05),
                      title="What came first? Learned where the start keeps a gradient") as axes:
         for (kind, values), color, width in zip(curves.items(), common.COLORS, (7, 2, 4.5, 2, 1.5, 2)):
             curve = common.running_mean(values, window)
