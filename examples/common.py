@@ -230,7 +230,7 @@ def axes(file: Path, **settings: Any) -> Iterator[Any]:
     yield drawing
     drawing.set(**settings)
     drawing.grid(alpha=0.3)
-    if drawing.get_legend_handles_labels()[1]:
+    if drawing.get_legend() is None and drawing.get_legend_handles_labels()[1]:
         drawing.legend(loc="best")  # named: by default matplotlib warns if its search takes a second
     figure.savefig(file, dpi=110)
 

@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent
 INDENT = "    "
 COMMAND = f"{INDENT}python -m "
 NOTES = re.compile(r"\s*\bPicture: \S+\.(?=\s|$)|\s*\bTime: [^.]*\.")
+CLAIMS = ("Claimed:", "Not claimed:")  # how the paragraph about them begins
 FIRST_STEPS = "first_steps"  # the topic of the examples that are in no folder
 FIRST = """First steps: one equation, its graph and its gradients.
 
@@ -69,14 +70,18 @@ class Example(NamedTuple):
 
     @property
     def about(self) -> list[str]:
-        """Return its first paragraph, with the formulas before it, and those after it that belong to its sentence."""
+        """Return its first paragraph, with the formulas before it, and what after it belongs to its sentence."""
         found: list[str] = []
         for block in self._blocks():
-            if any(not text.startswith(INDENT) for text in found) and not (
-                    block.startswith(INDENT) and found[-1].endswith((":", ","))):
+            if any(not text.startswith(INDENT) for text in found) and not _goes_on(found[-1], block):
                 break
             found.append(block)
         return found
+
+    @property
+    def claims(self) -> list[str]:
+        """Return the paragraphs that say which results are claimed, and which are not."""
+        return [block for block in self._blocks() if block.startswith(CLAIMS)]
 
     @property
     def measured(self) -> str:
@@ -87,6 +92,13 @@ class Example(NamedTuple):
         """Return the paragraphs and formulas after the command, without the names of the picture and the time."""
         text = NOTES.sub("", self.text[self.text.index(COMMAND):].partition("\n\n")[2])
         return [block for block in text.split("\n\n") if block.strip()]
+
+
+def _goes_on(before: str, block: str) -> bool:
+    """Return whether a sentence goes on in a formula, or after one: in lower case, or with its source in brackets."""
+    if block.startswith(INDENT):
+        return not before.endswith(".")
+    return before.startswith(INDENT) and (block[0].islower() or block[0] == "(")
 
 
 class Topic(NamedTuple):

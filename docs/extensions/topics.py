@@ -59,8 +59,7 @@ class TopicExamples(SphinxDirective):
         if rest:
             made += nodes.paragraph("", "", nodes.emphasis("", rest[0].upper() + rest[1:]))
         made += [formula(block) if block.startswith(index.INDENT) else paragraph(block) for block in example.about]
-        if example.measured:
-            made += paragraph(example.measured)
+        made += [paragraph(block) for block in (*example.claims, example.measured) if block]
         command = nodes.literal_block("", re.sub(r"\s*\[.*", "", example.command), language="sh")
         file = example.file.relative_to(index.FOLDER.parent).as_posix()
         made += [command, paragraph(f"{example.time}: `{file}`"), self.picture(example)]

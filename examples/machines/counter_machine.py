@@ -180,4 +180,4 @@ def example(options: common.Options) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(common.Parser("counter_machine", "Run a counter machine that is a recurrence.").run(example))
+    sys.exit(common.Parser("counter_machine", "Run a counter machine that is a recurrence.", seeded=False).run(example))

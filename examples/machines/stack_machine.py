@@ -2,7 +2,8 @@
 
     python -m examples.stack_machine [--seed 0] [--out DIR]
 
-A stack of zeros and ones is one number, in base 4 with the digits 1 and 3: a stack with w1 on top, w2 below it, ... is
+One program has a stack, and reads brackets of two kinds; the other has two stacks, and adds one to a binary number. A
+stack of zeros and ones is one number, in base 4 with the digits 1 and 3: a stack with w1 on top, w2 below it, ... is
 
     q = (2 w1 + 1) / 4 + (2 w2 + 1) / 16 + ...               the empty stack is 0
 
@@ -12,11 +13,10 @@ A stack of zeros and ones is one number, in base 4 with the digits 1 and 3: a st
     σ(4q)         0 for the empty stack, else 1              q/4 + (2w + 1)/4     w is pushed
     σ(4q - 2)     the symbol on top, 0 if there is none      4q - (2w + 1)        the top, w, is popped
 
-`network` writes a machine with any number of stacks, given as a list of rules, as such units alone: the rules become
-constants of the equations, and nothing is learned. The first program has one stack, and reads brackets of two kinds:
-"[" is pushed as 1, "(" as 0. The second has two stacks, which are the tape of a Turing machine to the left and to the
-right of its head: it adds one to a binary number. It moves left over ones, which become zeros, and back again.
-`python -m examples.turing_machine` makes such rules of any Turing machine.
+`network` writes a machine with any number of stacks, given as a list of rules, as such units and sums of them: the
+rules become constants of the equations, and nothing is learned. The first program pushes "[" as 1, "(" as 0. The two
+stacks of the second are the tape of a Turing machine to the left and to the right of its head, which moves left over
+ones, which become zeros, and back again. `python -m examples.turing_machine` makes such rules of any Turing machine.
 
 Claimed: the equations follow a machine with any rules exactly, for any number of steps, while its stacks have no more
 symbols than the floats have digits in base 4. Two stacks and rules are a Turing machine, so that with unlimited
@@ -24,7 +24,7 @@ precision a recurrent network computes all that a computer can. Not claimed: tha
 examples, nor that a network of floats is a Turing machine. It is a finite automaton, as is a computer with its memory:
 float64, with 53 bits, holds 26 symbols (and 27 if the top is 0, which begins with a zero bit), float32, with 24 bits,
 holds 12. The number of steps T is given beforehand; a machine that is done sooner keeps its state. The paper's network
-has one layer of units for each time step; here are four between q[t-1] and q[t].
+has one layer of units for each time step; between q[t-1] and q[t] there are three here: full and one, rule, new.
 
 Threshold: no wrong answer for all words of 8 brackets, for random words nested up to 26 deep, and for the successors of
 all numbers below 1024 and of random ones of 25 digits. Measured for seeds 0, 1, 2: none. Of words nested deeper, half

@@ -4,8 +4,8 @@
 
 A Turing machine has a tape of zeros and ones, endless on both sides and 0 at first, and a head. Its table says, for
 each state and symbol under the head, which symbol is written, whether the head goes left or right, and the next state.
-`program` makes rules for two stacks of it, which `stack_machine.network` writes as units σ(a) = min(max(a, 0), 1): the
-one has the tape to the left of the head, the other the symbol under it and all to the right; on an empty stack the tape
+`program` makes rules for two stacks of it, which `stack_machine.network` writes with units σ(a) = min(max(a, 0), 1).
+One has the tape to the left of the head, the other the symbol under it and all to the right; on an empty stack the tape
 is 0. (Siegelmann and Sontag, On the computational power of neural nets, J. Computer and System Sciences 50, 1995.)
 
 The busy beaver of four states writes as many ones as a machine of four states can that halts: 13, in 107 steps (Brady,

@@ -22,8 +22,11 @@ for others. `forward_backward` is the textbook's algorithm, in scaled probabilit
 
 Learning: A and B are the softmax of scores, moved by Adam along the gradient, beside as many iterations of Baum-Welch
 from the same start. Both find the same maximum of the likelihood. Baum-Welch never makes it smaller and needs no rate;
-the gradient needs no second algorithm, and serves any scores, such as those of a network. Claimed for this likelihood
-and start: others have more than one maximum, and then each may find its own.
+the gradient needs no second algorithm, and serves any scores, such as those of a network.
+
+Claimed: for any model and rolls, minus the gradient by e is the posterior, and that by log_A the expected numbers of
+pairs, as by the backward algorithm. Learning finds the same maximum both ways for this likelihood and start. Not
+claimed: that it does so for others, which have more than one maximum; then each may find its own.
 
 Threshold: posteriors within 1e-9 of the textbook's, expected numbers of pairs within 1e-6. After 150 updates and as
 many iterations the log-likelihoods per roll differ by less than 1e-4 and are not below that of the casino, and all

@@ -21,8 +21,9 @@ the Kalman filter, 1989, chapter 3). Its gradient, by backpropagation through ti
 measurements alone; true positions are for the test. `textbook` is another filter, a loop with Joseph's form of the
 update, to compare.
 
-Claimed: for linear movements with normal errors, as here, in which the filter is exactly the posterior. Nothing is
-claimed of other movements, nor that a likelihood has one maximum only.
+Claimed: for linear movements with normal errors, as here, the filter is exactly the posterior, and the gradient of its
+likelihood learns the parameters from this start. Not claimed: that a filter of other movements is exact, nor that a
+likelihood has one maximum only.
 
 Threshold: means, covariances and log-likelihood as the textbook's to 1e-9. Learned: ω within 0.004, q and r within
 15%, a loss not above that of the true parameters; on 100 new tracks with a gap an error within 2% of that of the true
@@ -213,7 +214,7 @@ def draw_track(options: common.Options, data: Tracks, estimate: Estimate, track:
     for step in range(1, STEPS, 2):
         color = common.COLORS[0] if seen[step] else common.COLORS[1]
         axes.plot(*ellipse(estimate.m[step, track], estimate.P[step, track]), color=color, linewidth=0.9, alpha=0.8)
-    for color, label in zip(common.COLORS, ("it is inside with 95 %", "the same, without measurements")):
+    for color, label in zip(common.COLORS, ("95 % ellipse", "95 % ellipse without a measurement")):
         axes.plot([], [], color=color, linewidth=0.9, label=label)
     axes.set(title="The state is a mean and a covariance; without measurements the covariance grows", aspect="equal",
              xlabel="x", ylabel="y")

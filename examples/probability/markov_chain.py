@@ -193,7 +193,7 @@ def draw_triangles(options: common.Options) -> None:
     edge = np.linspace(0, 1, 3)[:-1]
     starts = np.concatenate([np.outer(1 - edge, np.eye(3)[i]) + np.outer(edge, np.eye(3)[i - 2]) for i in range(3)])
     figure = Figure(figsize=(12, 3.7), layout="constrained")
-    figure.suptitle("p[t] = p[t-1] @ P from six starts: the fixed point is the stationary distribution")
+    figure.suptitle("p[t] = p[t-1] @ P from six starts: the fixed point, ★, is the stationary distribution")
     for axes, (name, P), color in zip(figure.subplots(1, 4), CHAINS.items(), common.COLORS):
         axes.add_patch(Polygon(corners, fill=False, color="#555555"))
         for way in np.moveaxis(probabilities(P, starts, 60), 1, 0) @ corners:
@@ -203,7 +203,8 @@ def draw_triangles(options: common.Options) -> None:
         for corner, label, side in zip(corners, "123", (-0.06, 0.06, 0)):
             axes.text(corner[0] + side, corner[1] + 0.04 * (side == 0), label, ha="center",
                       va="center" if side else "bottom")
-        axes.set(title=f"{name}\n|λ2| = {second(P):.2f}", xlim=(-0.12, 1.12), ylim=(-0.08, 1))
+        rate = f"|λ2| = {second(P):.2f}" + ": it never settles" * bool(np.isclose(second(P), 1))
+        axes.set(title=f"{name}\n{rate}", xlim=(-0.12, 1.12), ylim=(-0.08, 1))
         axes.set_aspect("equal", anchor="S")
         axes.axis("off")
     figure.savefig(options.out / "fixed_points.png", dpi=110)

@@ -125,7 +125,7 @@ def test_an_example_is_on_the_page_of_its_topic_with_its_picture(example: index.
     assert shown == stored
     text = " ".join(section.text.split())
     assert example.command.split(" [")[0] in text and example.time in text
-    for block in [*example.about, example.measured]:
+    for block in [*example.about, *example.claims, example.measured]:
         assert " ".join(block.replace("`", "").split()) in text
     assert f"{example.topic}.html#{example.name}" in [
         link["href"] for link in soup("examples/index.html").find_all("a", href=True)]

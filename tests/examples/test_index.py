@@ -72,6 +72,23 @@ class TestWhatAPageShows:
         assert self.own("Alone.\n\n    b = 2\n\nMore. Time: 1 s.").about == ["Alone."]
         assert self.own("Picture: a.png. Time: 1 s.").about == []
 
+    def test_goes_on_where_the_sentence_does(self) -> None:
+        assert self.own("The sum is\n\n    a = 1\n\nand for two:\n\n    b = 2\n\n(A paper.)\n\nMore.").about == [
+            "The sum is", "    a = 1", "and for two:", "    b = 2", "(A paper.)"]
+        assert self.own("The sum:\n\n    a = 1\n\nMore.\n\nand.").about == ["The sum:", "    a = 1"]
+        assert self.own("Two.\n\nand three.").about == ["Two."]
+
+    def test_has_the_paragraphs_about_claims(self) -> None:
+        own = self.own("A task.\n\nMore. Claimed: no.\n\nClaimed: a.\nNot claimed: b.\n\nNot claimed: c. Time: 1 s.")
+        assert own.claims == ["Claimed: a.\nNot claimed: b.", "Not claimed: c."]
+        assert self.own("A task. Time: 1 s.").claims == []
+
+    @pytest.mark.parametrize("example", index.examples(), ids=lambda example: example.name)
+    def test_has_each_claim_of_a_docstring_and_no_cut_sentence(self, example: index.Example) -> None:
+        shown = "\n".join(example.claims)
+        assert len(re.findall("[Cc]laimed:", example.text)) == len(re.findall("[Cc]laimed:", shown))
+        assert example.about[-1].startswith(index.INDENT) or example.about[-1].endswith((".", ".)", "\""))
+
     @pytest.mark.parametrize("topic", index.topics(), ids=lambda topic: topic.name)
     def test_stands_on_a_page_for_each_topic(self, topic: index.Topic) -> None:
         page = ROOT / "docs" / "examples" / f"{topic.name}.md"
