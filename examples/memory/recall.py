@@ -148,7 +148,7 @@ def title(found: dict[int, Accuracies], updates: int) -> str:
     """Return the accuracies on as many pairs as in training, where each key comes once."""
     place = PAIRS.index(TRAINED)
     once = ", ".join(f"{kind} {values[place]:.0%}" for kind, values in found[1].items())
-    return f"After {updates} updates on {TRAINED} pairs, with those pairs' keys once: {once}"
+    return f"After {updates} updates on {TRAINED} pairs, right for {TRAINED} pairs with each key once: {once}"
 
 
 def compare(options: common.Options) -> dict[int, Accuracies]:
