@@ -23,8 +23,9 @@ Both are compared with the rule to name the last place of the story, whoever is 
 
 Threshold, on 12 facts, after training on 2 to 12: the memory network is right in at least 90 % of the questions of each
 kind; the LSTM in at most 55 %, and at most 15 points from the rule. Measured, for the seeds 0, 1, 2, with one
-supporting fact: memory network 100 % for all, LSTM 43 %, 43 %, 44 %, rule 40 %, 37 %, 39 %; with two: 99 %, 99 %, 100
-%, LSTM 34 %, 42 %, 40 %, rule 38 %, 39 %, 39 %. Guessing gives 17 %. So the LSTM has learned hardly more than the rule.
+supporting fact: memory network 100 % for all, LSTM 43 %, 43 %, 44 %, rule 40 %, 37 %, 39 %; with two: 99 %, 99 %,
+100 %, LSTM 34 %, 42 %, 40 %, rule 38 %, 39 %, 39 %. Guessing gives 17 %. So the LSTM has learned hardly more than
+the rule.
 A training has 1000 updates for either network, but the LSTM is trained once, and the memory network up to three times:
 once, once and twice for these seeds.
 
