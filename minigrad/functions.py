@@ -392,7 +392,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     Returns:
         A Tensor of x's shape.
     """
-    return exp(log_softmax(x, axis))
+    return exp(log_softmax(x, axis)).written_as("softmax", x, **({} if axis == -1 else {"axis": axis}))
 
 
 # ---- products ------------------------------------------------------------------------------

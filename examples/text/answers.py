@@ -9,22 +9,31 @@ moved Mary; "where is the apple" needs two: who took it, and that person's last 
 The memory network keeps a vector of each fact, the sum of its words' vectors and one of its age, and searches it twice
 (Sukhbaatar et al., End-to-end memory networks, NIPS 2015, section 2; the same matrices in both searches, section 2.2;
 the age, section 4.1). As there, the softmax is left out at first ("linear start"), and of several trainings from other
-initial values one is taken by its training loss (section 4.2), here the first with a loss below 0.1: the others learn
-only the questions of one fact. A search is a step of a recurrence without inputs:
+initial values one is taken by its training loss (section 4.2): here the first with a loss below 0.1, and if none of
+three has it, that with the lowest loss. In 6 of 17 trainings (seeds 0 to 3) it was below 0.1, so that for about one
+seed in four no training learns; the others learn only the questions of one fact, or none. A search is a step of a
+recurrence without inputs:
 
     a[t] = softmax(M u[t-1]);   u[t] = H u[t-1] + a[t] C             u[0] = B q
 
 with the facts as a static: M are their vectors for the weights, C those that are summed, and q are the words of the
 question. The LSTM reads the words of all facts and then of the question, and answers at the end.
 
-Threshold, after equally many updates on stories of 2 to 12 facts: on 12 facts the memory network is right in at least
-90 % of the questions of each kind, the LSTM in at most 55 %. Measured, for the seeds 0, 1, 2: with one supporting fact
-100 % for all, LSTM 43 %, 43 %, 44 %; with two 99 %, 99 %, 100 %, LSTM 34 %, 42 %, 40 %. By guessing 17 %.
-The updates are those of the training that is taken; those before it aren't counted.
+Both are compared with the rule to name the last place of the story, whoever is asked about.
+
+Threshold, on 12 facts, after training on 2 to 12: the memory network is right in at least 90 % of the questions of each
+kind; the LSTM in at most 55 %, and at most 15 points from the rule. Measured, for the seeds 0, 1, 2, with one
+supporting fact: memory network 100 % for all, LSTM 43 %, 43 %, 44 %, rule 40 %, 37 %, 39 %; with two: 99 %, 99 %,
+100 %, LSTM 34 %, 42 %, 40 %, rule 38 %, 39 %, 39 %. Guessing gives 17 %. So the LSTM has learned hardly more than
+the rule.
+A training has 1000 updates for either network, but the LSTM is trained once, and the memory network up to three times:
+once, once and twice for these seeds.
 
 It isn't claimed that an LSTM can't learn it. The memory gets the sentences apart and numbered by their age, the LSTM
-has to find both in the words.
-Picture: searches.png. Time: 44 s.
+has to find both in the words. With two supporting facts the first search is at who took the thing and the second at
+that person's last move; with one, the second is at the last move, and the first is at no fact that is needed
+(seed 0).
+Picture: searches.png. Time: 45 s.
 """
 
 from __future__ import annotations
@@ -53,10 +62,12 @@ WORDS = sorted({word for text in [*PEOPLE, *PLACES, *THINGS, *MOVES, *TAKES, "wh
                 if "{" not in word})
 SHORTEST, LONGEST, HOPS = 2, 12, 2
 EMBEDDED, HIDDEN, BATCH, TESTED = 64, 64, 64, 400
-STARTS, LINEAR, LEARNED = 8, 0.4, 0.1  # trainings at most; share of the updates without softmax; loss to stop at
+STARTS, LINEAR, LEARNED = 3, 0.4, 0.1  # trainings at most; share of the updates without softmax; loss to stop at
 TAKEN = 0.3  # share of the facts in which a thing is taken
 LENGTHS = range(SHORTEST, LONGEST + 1, 2)
 KINDS = {1: "one supporting fact", 2: "two supporting facts"}
+RULE = "last place named"  # the rule that the networks are compared with
+Shares = Mapping[int, Sequence[float]]  # of right answers, for each of KINDS: one for each of LENGTHS
 
 
 class Story(NamedTuple):
@@ -97,6 +108,19 @@ def told(facts: int, rng: np.random.Generator) -> tuple[list[str], dict[str, str
             where[str(person)] = str(place)
             texts.append(MOVES[int(verb)].format(person=person, place=place))
     return texts, where, holder
+
+
+def supporting(each: Story) -> list[int]:
+    """Return the numbers of the facts that the answer follows from, in the order in which they are needed."""
+    asked, facts = each.question.split()[-1], [fact.split() for fact in each.facts]
+    taken = [number for number, fact in enumerate(facts) if fact[-1] == asked]
+    person = facts[taken[0]][0] if taken else asked
+    return [*taken, max(number for number, fact in enumerate(facts) if fact[0] == person and fact[-1] in PLACES)]
+
+
+def last_place(each: Story) -> int:
+    """Return the number of the place that is named last, whoever is asked about."""
+    return next(PLACES.index(fact.split()[-1]) for fact in reversed(each.facts) if fact.split()[-1] in PLACES)
 
 
 def stories(count: int, rng: np.random.Generator) -> list[Story]:
@@ -175,9 +199,13 @@ def read(batch: Sequence[Story]) -> dict[str, Any]:
             "answer": np.tile([each.answer for each in batch], (len(w), 1))}
 
 
-def trained_memory(updates: int, rng: np.random.Generator) -> tuple[Cell, list[float]]:
-    """Return a memory network and its losses: of the first of up to STARTS trainings that learns."""
-    for start in range(1, STARTS + 1):
+def trained_memory(updates: int, rng: np.random.Generator) -> tuple[Cell, list[float], int]:
+    """Return a memory network, its losses, and the number of trainings.
+
+    It is the first that learns, or of STARTS trainings that with the lowest loss.
+    """
+    tried: list[tuple[float, Cell, list[float]]] = []
+    while len(tried) < STARTS and not (tried and tried[-1][0] < LEARNED):
         p, numbers = memory_parameters(rng), itertools.count()
         cell = memory_network(p)
         programs = [memory_network(p, linear=True).compile(loss="L", reduction="mean"),
@@ -188,16 +216,16 @@ def trained_memory(updates: int, rng: np.random.Generator) -> tuple[Cell, list[f
             loss: float = program(**remembered(stories(BATCH, rng))).loss
             return loss
 
-        losses = common.descend(p, update, updates, rate=0.005, what=f"{cell.name}, start {start}")
-        if np.mean(losses[-50:]) < LEARNED:
-            break
-    return cell, losses
+        losses = common.descend(p, update, updates, rate=0.005, what=f"{cell.name}, start {len(tried) + 1}")
+        tried.append((float(np.mean(losses[-50:])), cell, losses))
+    _, cell, losses = min(tried, key=lambda each: each[0])
+    return cell, losses, len(tried)
 
 
-def trained_lstm(updates: int, rng: np.random.Generator) -> tuple[Cell, list[float]]:
-    """Return an LSTM and its losses."""
+def trained_lstm(updates: int, rng: np.random.Generator) -> tuple[Cell, list[float], int]:
+    """Return an LSTM, its losses, and the number of trainings, which is one."""
     cell = lstm(rng)
-    return cell, common.train(cell, lambda: read(stories(BATCH, rng)), updates, rate=0.01, what=cell.name)
+    return cell, common.train(cell, lambda: read(stories(BATCH, rng)), updates, rate=0.01, what=cell.name), 1
 
 
 NETWORKS = {"memory network": (trained_memory, remembered), "LSTM": (trained_lstm, read)}
@@ -210,12 +238,24 @@ def right(cell: Cell, batch: Sequence[Story]) -> float:
     return float((y.argmax(axis=-1) == [each.answer for each in batch]).mean())
 
 
-def draw_searches(file: Path, cell: Cell, shown: Sequence[Story]) -> None:
-    """Draw the weights of the facts at each search, for two stories."""
+def found_at(cell: Cell, batch: Sequence[Story]) -> list[float]:
+    """Return for each search how often the largest weight is on the fact needed, in stories of one kind and length.
+
+    With one supporting fact it is the same fact at each search.
+    """
+    with mg.no_grad():
+        weights = cell.compile()(**remembered(batch))["a"]
+    needed = [np.broadcast_to(supporting(each), HOPS) for each in batch]
+    return (needed == weights.argmax(axis=-1).T).mean(axis=0).tolist()  # type: ignore[no-any-return]
+
+
+def draw_searches(file: Path, cell: Cell, batches: Sequence[Sequence[Story]]) -> None:
+    """Draw the weights of the facts at each search, for the first story of each batch; its title is about all."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 4.8), layout="constrained")
-    for axes, each in zip(figure.subplots(1, len(shown)), shown):
+    figure = Figure(figsize=(13, 5.4), layout="constrained")
+    for axes, batch in zip(figure.subplots(1, len(batches)), batches):
+        each = batch[0]
         with mg.no_grad():
             outputs = cell.compile()(**remembered([each]))
         weights, told = outputs["a"][:, 0].T, PLACES[int(outputs["y"][-1, 0].argmax())]
@@ -225,39 +265,53 @@ def draw_searches(file: Path, cell: Cell, shown: Sequence[Story]) -> None:
                 axes.text(step, line, f"{weight:.2f}", ha="center", va="center", fontsize=10,
                           color="white" if weight > 0.5 else "black")
         axes.set_yticks(range(len(each.facts)), each.facts, fontsize=11)
-        axes.set_xticks(range(HOPS), [f"search t = {step}" for step in range(1, HOPS + 1)])
-        axes.set_title(f"{each.question}?  {told}", fontsize=13)
-    figure.suptitle("The weights a[t] of the facts: the second search follows from the first", fontsize=14)
+        searches = [f"search t = {step}" for step in range(1, HOPS + 1)]
+        axes.set_xticks(range(HOPS), [f"{search}\nat the fact needed: {share:.0%}"
+                                      for search, share in zip(searches, found_at(cell, batch))], fontsize=11)
+        axes.set_title(f"{KINDS[each.needed]}: {each.question}?  {told}", fontsize=13)
+    figure.suptitle("The weights a[t] of the facts at each search; below it, how often the largest one is at the "
+                    f"fact needed, in {len(batches[0])} such questions", fontsize=13)
     figure.savefig(file, dpi=110)
 
 
-def draw_shares(file: Path, found: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
+def draw_shares(file: Path, found: Mapping[str, Shares], title: str) -> None:
     """Draw the accuracies by the number of facts."""
-    with common.axes(file, title="A memory that is searched twice, and an LSTM, in equally many updates",
-                     xlabel="facts in the story", ylabel="share of right answers", ylim=(0, 1.05),
+    with common.axes(file, title=title, xlabel="facts in the story", ylabel="share of right answers", ylim=(0, 1.05),
                      xticks=LENGTHS) as axes:
-        for (name, shares), color in zip(found.items(), common.COLORS):
+        axes.figure.set_size_inches(9, 5.2)
+        for (name, shares), color in zip(found.items(), [*common.COLORS[:2], "#555555"]):
             for (needed, values), style, marker in zip(shares.items(), ("-", "--"), "os"):
                 axes.plot(LENGTHS, values, style, color=color, marker=marker, label=f"{name}, {KINDS[needed]}")
         axes.axhline(1 / len(PLACES), color="#555555", linestyle=":", label="guessing")
 
 
 def example(options: common.Options) -> None:
-    """Train both networks, and compare them by the length of the story."""
+    """Train both networks, and compare them by the length of the story, with the rule of the last place."""
     fresh, count = np.random.default_rng([options.seed, 1]), 40 if options.small else TESTED
     tests = {needed: [[story(facts, needed, fresh) for _ in range(count)] for facts in LENGTHS] for needed in KINDS}
-    losses, found = {}, {}
+    losses, starts = {}, {}
+    found: dict[str, Shares] = {}
     for name, (train, _) in NETWORKS.items():
-        cell, losses[name] = train(options.steps, options.rng)
+        cell, losses[name], starts[name] = train(options.steps, options.rng)
         found[name] = {needed: [right(cell, batch) for batch in batches] for needed, batches in tests.items()}
-        for needed, shares in found[name].items():
-            print(f"{name}, {KINDS[needed]}: " + " ".join(f"{share:.1%}" for share in shares))
         viz.rolled(cell).render(outfile=options.out / f"{name.replace(' ', '_')}.png")
         if name == "memory network":
-            draw_searches(options.out / "searches.png", cell, [tests[needed][3][0] for needed in KINDS])
+            draw_searches(options.out / "searches.png", cell, [tests[needed][3] for needed in KINDS])
+    found[RULE] = {needed: [float(np.mean([last_place(each) == each.answer for each in batch])) for batch in batches]
+                   for needed, batches in tests.items()}
+    for name, by_kind in found.items():
+        for needed, shares in by_kind.items():
+            print(f"{name}, {KINDS[needed]}: " + " ".join(f"{share:.1%}" for share in shares))
     print(f"for {', '.join(map(str, LENGTHS))} facts; guessing: {1 / len(PLACES):.1%}")
-    print(f"threshold: of {LONGEST} facts the memory network at least 90%, the LSTM at most 55%, for both kinds")
-    draw_shares(options.out / "shares.png", found)
+    print(f"trainings until one learns, at most {STARTS} for the memory network: "
+          + ", ".join(f"{name} {number}" for name, number in starts.items()))
+    print(f"threshold: of {LONGEST} facts the memory network at least 90%, the LSTM at most 55% and at most 15 points "
+          "from the last place named, for both kinds")
+    last = "; ".join(f"{name} {' and '.join(f'{shares[-1]:.0%}' for shares in by_kind.values())}"
+                     for name, by_kind in found.items())
+    draw_shares(options.out / "shares.png", found, f"{LONGEST} facts: {last}\n"
+                f"{options.steps} updates; trainings: memory network {starts['memory network']} (of at most {STARTS}, "
+                f"the best is shown), LSTM {starts['LSTM']}")
     common.draw_losses(options.out / "loss.png", losses, ylabel="nats per question",
                        title=f"Stories: the memory's softmax begins after {LINEAR:.0%} of the updates",
                        baseline=(f"ln {len(PLACES)}: guessing", float(np.log(len(PLACES)))))

@@ -18,14 +18,19 @@ of these decides.
 The gradient of the score by each word's vector is drawn, averaged while all vectors grow from zero to theirs
 (integrated gradients: Sundararajan, Taly and Yan, Axiomatic attribution for deep networks, ICML 2017, eq. 1 and
 proposition 1), so that the shares of the words sum to the change of the score. The plain gradient (by words: Li et al.,
-Visualizing and understanding neural models in NLP, NAACL 2016) is nearly zero where the network is sure.
+Visualizing and understanding neural models in NLP, NAACL 2016) is nearly zero where the network is sure. "but" has a
+larger share than "dull" and "weak", since it decides which of the clauses counts: with the vector of "but" set to zero,
+p(praise) of the third review drawn goes from 0.999 to 0.000, that of the fourth from 0.001 to 0.985 (seed 0).
 
 Threshold: LSTM at least 95 % of new reviews, twins and new pairs; both bags at most 80 % of new reviews, and exactly
-50 % of twins. Measured, for the seeds 0, 1, 2: LSTM 100 % of each; bag of words 67 %, 67 %, 67 % of new reviews and
-8 %, 13 %, 14 % of new pairs, which are all negated; with a hidden layer 75 %, 74 %, 75 % and 59 %, 76 %, 59 %. Without
-negation and with one clause all three are right in 100 %.
+50 % of twins. Measured, for the seeds 0, 1, 2: LSTM 100 % of each; bag of words 65 %, 64 %, 65 % of new reviews and
+10 %, 14 %, 15 % of new pairs, which are all negated; with a hidden layer 69 %, 67 %, 71 % and 57 %, 66 %, 67 %. Without
+negation and with one clause all three are right in 100 %. No review of a test occurs in training.
+
 The reviews are made of 53 words: the example shows that order is needed, and not how well an LSTM classifies the
-reviews that people write.
+reviews that people write. No collection of such reviews is included: we know of none in the public domain (those in
+common use are taken from film sites and shops, and their writers keep the rights), and the words alone tell most of it
+there, in any order: logistic regression is right in about 80 % of film reviews (Pang, Lee and Vaithyanathan).
 Picture: words.png. Time: 20 s.
 """
 
@@ -34,6 +39,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,40 +105,43 @@ def review(clauses: Sequence[Clause], form: int, around: Sequence[str]) -> Revie
     return Review(" ".join(whole.split()), clauses[decisive].praises, clauses[decisive].pair)
 
 
-def reviews(rng: np.random.Generator) -> Iterator[tuple[Review, Review]]:
-    """Draw reviews, each with that of the same two clauses in the other order."""
+def reviews(rng: np.random.Generator, seen: AbstractSet[str] = frozenset()) -> Iterator[tuple[Review, Review]]:
+    """Draw reviews, each with that of the same two clauses in the other order; without the texts in `seen`."""
     while True:
         clauses, form = (clause(rng), clause(rng)), int(rng.integers(len(FORMS)))
         around = rng.choice(NEUTRAL, 2).tolist()
-        yield review(clauses, form, around), review(clauses[::-1], form, around)
+        both = review(clauses, form, around), review(clauses[::-1], form, around)
+        if seen.isdisjoint({each.text for each in both}):
+            yield both
 
 
-def known(rng: np.random.Generator, new: set[Pair]) -> Iterator[tuple[Review, Review]]:
+def known(rng: np.random.Generator, new: set[Pair], seen: AbstractSet[str]) -> Iterator[tuple[Review, Review]]:
     """Draw reviews without the pairs in `new`."""
-    return (both for both in reviews(rng) if not {each.pair for each in both} & new)
+    return (both for both in reviews(rng, seen) if not {each.pair for each in both} & new)
 
 
-def taught(count: int, rng: np.random.Generator, new: set[Pair]) -> list[Review]:
+def taught(count: int, rng: np.random.Generator, new: set[Pair], seen: AbstractSet[str] = frozenset()) -> list[Review]:
     """Return random reviews without the pairs in `new`."""
-    return [each for each, _ in itertools.islice(known(rng, new), count)]
+    return [each for each, _ in itertools.islice(known(rng, new, seen), count)]
 
 
-def plain(count: int, rng: np.random.Generator, new: set[Pair]) -> list[Review]:
+def plain(count: int, rng: np.random.Generator, new: set[Pair], seen: AbstractSet[str] = frozenset()) -> list[Review]:
     """Return reviews of one clause, without a negation."""
-    simple = (each for each, _ in reviews(rng) if each.pair is None and not CONNECTIONS & set(each.text.split()))
+    simple = (each for each, _ in reviews(rng, seen) if each.pair is None and not CONNECTIONS & set(each.text.split()))
     return list(itertools.islice(simple, count))
 
 
-def twins(count: int, rng: np.random.Generator, new: set[Pair]) -> list[Review]:
+def twins(count: int, rng: np.random.Generator, new: set[Pair], seen: AbstractSet[str] = frozenset()) -> list[Review]:
     """Return reviews in pairs: the same words, and opposite meanings."""
-    opposite = (both for both in known(rng, new)
+    opposite = (both for both in known(rng, new, seen)
                 if both[0].praises != both[1].praises and CONNECTIONS & set(both[0].text.split()))
     return [each for both in itertools.islice(opposite, count // 2) for each in both]
 
 
-def with_new_pairs(count: int, rng: np.random.Generator, new: set[Pair]) -> list[Review]:
+def with_new_pairs(count: int, rng: np.random.Generator, new: set[Pair],
+                   seen: AbstractSet[str] = frozenset()) -> list[Review]:
     """Return reviews that one of the pairs in `new` decides."""
-    return list(itertools.islice((each for each, _ in reviews(rng) if each.pair in new), count))
+    return list(itertools.islice((each for each, _ in reviews(rng, seen) if each.pair in new), count))
 
 
 TESTS = {"one clause,\nno negation": plain, "new reviews": taught, "twins": twins, "new pairs": with_new_pairs}
@@ -256,30 +265,35 @@ def tile(axes: Any, column: int, bottom: int, text: str, color: Any) -> None:
 def draw_shares(file: Path, found: Mapping[str, Mapping[str, float]]) -> None:
     """Draw the accuracies as bars: a group for each test, a bar for each network."""
     tests = list(next(iter(found.values())))
+    entries: dict[str, Any] = {}  # of the legend, which is below the axes: the bars leave no room
     with common.axes(file, title="A bag of words can't know what \"not\" and \"but\" refer to",
-                     ylabel="share of right answers", ylim=(0, 1.6), yticks=np.linspace(0, 1, 6)) as axes:
+                     ylabel="share of right answers", ylim=(0, 1.1), yticks=np.linspace(0, 1, 6)) as axes:
         for number, ((name, shares), color) in enumerate(zip(found.items(), common.COLORS)):
             bars = axes.bar(np.arange(len(tests)) + 0.27 * (number - 1), list(shares.values()), 0.25, color=color,
-                            label=name, zorder=2)
+                            zorder=2)
+            entries[name] = bars
             axes.bar_label(bars, fmt=lambda share: f"{share:.0%}", fontsize=9)
-        axes.axhline(0.5, color="#555555", linestyle="--", label="guessing")
+        entries["guessing"] = axes.axhline(0.5, color="#555555", linestyle="--")
         axes.set_xticks(range(len(tests)), tests)
+        axes.figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=len(entries))
 
 
 def example(options: common.Options) -> None:
     """Train the networks, and compare them."""
-    new = held_out(options.rng)
+    rng = options.rng
+    new = held_out(rng)
+    lessons = [taught(BATCH, rng, new) for _ in range(options.steps)]
+    seen = {each.text for lesson in lessons for each in lesson}
     count = 100 if options.small else TESTED
-    tests = {name: make(count, np.random.default_rng([options.seed, number]), new)
+    tests = {name: make(count, np.random.default_rng([options.seed, number]), new, seen)
              for number, (name, make) in enumerate(TESTS.items(), 1)}
     for each in tests["twins"][:4]:
         print(f"  {'praises' if each.praises else 'blames':8} {each.text}")
     found, losses = {}, {}
     for name, make in NETWORKS.items():
-        rng = options.rng
-        cell = make(rng)
-        losses[name] = common.train(cell, lambda: encoded(taught(BATCH, rng, new)), options.steps,  # noqa: B023
-                                    rate=RATE, what=name)
+        cell, batches = make(options.rng), iter(lessons)
+        losses[name] = common.train(cell, lambda: encoded(next(batches)), options.steps, rate=RATE,  # noqa: B023
+                                    what=name)
         found[name] = {test: right(cell, reviews) for test, reviews in tests.items()}
         shares = ", ".join(f"{share:.1%} of {test}" for test, share in found[name].items())
         print(f"{name}: {shares}".replace("\n", " "))

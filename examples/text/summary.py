@@ -118,7 +118,7 @@ def taught(reports: Sequence[Report]) -> joint.Batch:
     """Return the inputs of both networks, with the sentences that are to be chosen."""
     source = read(reports)
     label = np.array([each.summary for each in reports]).T
-    return joint.Batch(source, {"label": label, "valid": np.arange(len(source["x"])) < source["lengths"][:, None]})
+    return joint.Batch(source, {"label": label, "valid": valid(source["lengths"])})
 
 
 def weights_of(encoder: Cell, decoder: Cell, reports: Sequence[Report]) -> NDArray[Any]:

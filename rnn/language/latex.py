@@ -133,8 +133,15 @@ def _node(node: Any, parts: list[Part]) -> Part:
             return name_latex(node.name), ATOM
         if node.op is None:
             return _number(node.item()) if node.size == 1 else _array(node.shape)
+    elif isinstance(node, str):
+        return rf"\text{{{_escaped(repr(node))}}}", ATOM
     elif not hasattr(node, "op"):
         return _array(np.shape(node)) if np.ndim(node) else _number(node)
+    call = getattr(node, "call", None)
+    if call is not None:  # a function that composed operations
+        first = len(parts) - len(call.options)
+        options = [rf"\text{{{_escaped(name)}}}={formula}" for name, (formula, _) in zip(call.options, parts[first:])]
+        return _applied(call.name, [*(formula for formula, _ in parts[:first]), *options])
     return _operation(getattr(node, "written", None) or node.op, parts, written_operands(node), node)
 
 
@@ -216,14 +223,19 @@ def _product(left: Part, right: Part, ndims: list[int]) -> Part:
 def _call(op: Op, parts: list[Part], of_arrays: bool) -> Part:
     """Return a call of a function with its name, as to_text writes it; a known one with its sign."""
     name = op.ufunc.__name__ if isinstance(op, ops.Compare) else op.called or type(op).__name__.lower()
-    arguments = r",\, ".join(formula for formula, _ in parts)
+    arguments = [formula for formula, _ in parts]
     if isinstance(op, ops.EinSum):
-        arguments = rf"\text{{{_escaped(op.subscripts)}}},\, {arguments}"
-    else:
-        options = format_options(op, of_arrays)
-        arguments += rf"\text{{{_escaped(options)}}}" if options else ""
+        arguments.insert(0, rf"\text{{{_escaped(op.subscripts)}}}")
+    elif options := format_options(op, of_arrays):
+        arguments[-1] += rf"\text{{{_escaped(options)}}}"
+    return _applied(name, arguments)
+
+
+def _applied(name: str, arguments: Sequence[str]) -> Part:
+    """Return a function's name, as a sign where it is a known one, and its arguments in brackets."""
     function = FUNCTIONS.get(name) or rf"\operatorname{{{_escaped(name)}}}"
-    return rf"{function}\left({arguments}\right)", ATOM
+    inner = r",\, ".join(arguments)
+    return rf"{function}\left({inner}\right)", ATOM
 
 
 def _right(part: Part, least: int) -> str:

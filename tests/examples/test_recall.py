@@ -47,6 +47,17 @@ def test_how_many_numbers_a_cell_carries(kind: str, numbers: int) -> None:
     assert recall.carried(recall.network(kind, np.random.default_rng(0))) == numbers
 
 
+@pytest.mark.parametrize(("seed", "small", "seeds"), [
+    (0, False, recall.TABLE_SEEDS), (5, False, (5, 6, 7)), (5, True, (5,))])
+def test_the_table_is_made_from_the_given_seed_on(seed: int, small: bool, seeds: tuple[int, ...]) -> None:
+    assert recall.table_seeds(common.Options(seed=seed, small=small)) == seeds
+
+
+def test_the_title_tells_what_was_measured() -> None:
+    found = {1: {"LSTM": [0.9, 0.8, 0.7, 0.06, 0, 0]}, 2: {"LSTM": [0.5] * len(recall.PAIRS)}}
+    assert recall.title(found, 300).startswith("After 300 updates") and recall.title(found, 300).endswith("LSTM 6%")
+
+
 @painting
 @pytest.mark.examples
 @pytest.mark.parametrize("table", [False, True])

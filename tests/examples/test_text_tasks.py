@@ -107,6 +107,13 @@ class TestSentiment:
         assert not [text for text in taught if any(form.search(text) for form in forms)]
         assert all(any(form.search(each.text) for form in forms) for each in sentiment.with_new_pairs(40, rng(8), new))
 
+    @pytest.mark.parametrize("test", sentiment.TESTS)
+    def test_reviews_of_the_lessons_are_left_out_of_the_tests(self, test: str) -> None:
+        new, make = sentiment.held_out(rng(4)), sentiment.TESTS[test]
+        seen = {each.text for each in make(40, rng(16), new)}
+        fresh = make(40, rng(16), new, seen)
+        assert len(fresh) == 40 and seen.isdisjoint(each.text for each in fresh)
+
     def test_a_bag_of_words_is_the_sum_of_the_words_weights(self) -> None:
         cell, drawn = sentiment.bag(rng()), sentiment.twins(20, rng(9), set())
         V = cell.parameters["V"]
@@ -185,6 +192,22 @@ class TestAnswers:
             assert [answers.WORDS[code] for code in column[:len(words)]] == words
             assert np.flatnonzero(end).tolist() == [len(words) - 1]
 
+    def test_the_supporting_facts_are_who_took_it_and_the_last_move(self) -> None:
+        facts = ["mary took the milk", "mary went to the garden", "john took the apple", "mary moved to the office",
+                 "john went to the kitchen", "mary took the football"]
+        for question, needed, answer in [("where is mary", [3], "office"), ("where is the milk", [0, 3], "office"),
+                                         ("where is the apple", [2, 4], "kitchen")]:
+            each = answers.Story(facts, question, answers.PLACES.index(answer), len(needed))
+            assert answers.supporting(each) == needed
+            assert answers.PLACES[answers.last_place(each)] == "kitchen"
+
+    def test_a_search_finds_a_fact_where_its_weight_is_the_largest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cell, batch = answers.memory_network(answers.memory_parameters(rng(7))), answers.stories(40, rng(8))
+        a = cell.compile()(**answers.remembered(batch))["a"]
+        monkeypatch.setattr(answers, "supporting", lambda each: [int(a[0, batch.index(each)].argmax())])
+        second = np.mean([a[0, number].argmax() == a[1, number].argmax() for number in range(40)])
+        assert answers.found_at(cell, batch) == [1, pytest.approx(second)]
+
     @pytest.mark.parametrize("linear", [False, True])
     def test_a_search_is_the_equation_of_the_paper(self, linear: bool) -> None:
         p, each = answers.memory_parameters(rng(2)), answers.story(7, 2, rng(3))
@@ -216,8 +239,10 @@ class TestAnswers:
                                                      capsys: pytest.CaptureFixture[str]) -> None:
         found = printed("answers", tmp_path, capsys, seed=seed)
         for kind in answers.KINDS.values():
-            assert found[f"memory network, {kind}"][-1] > 90
-            assert found[f"LSTM, {kind}"][-1] < 55
+            memory, lstm, rule = (found[f"{name}, {kind}"][-1] for name in ("memory network", "LSTM", answers.RULE))
+            assert memory > 90
+            assert lstm < 55
+            assert abs(lstm - rule) < 15
 
 
 class TestSummary:

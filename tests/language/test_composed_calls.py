@@ -1,4 +1,4 @@
-"""Formulas show the call of a loss as it was written, not the operations that it is composed of."""
+"""Formulas show the call of a loss and of softmax as it was written, not the operations that it is composed of."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ def test_labels_and_masks_are_written_as_they_were_given() -> None:
     assert str(cell.equations[0]) == text and text in viz.rolled(cell).source
     ops = viz.rolled(cell, "ops").source
     assert "logsoftmax" in ops  # the operations are drawn as they are
+
+
+@pytest.mark.parametrize(("axis", "text"), [(-1, "softmax(x[t])"), (0, "softmax(x[t], axis=0)")])
+def test_softmax_is_written_as_its_call(axis: int, text: str) -> None:
+    cell = Cell()
+    x, a = cell.input("x", (2, 3)), cell.signal("a", (2, 3))
+    a[t] = mg.softmax(x[t], axis)
+    assert str(cell.equations[0]) == f"a[t] = {text}" and text in viz.rolled(cell).source
 
 
 def test_a_part_of_a_call_is_still_abbreviated() -> None:

@@ -61,6 +61,9 @@ def test_the_step_stands_after_the_own_subscript() -> None:
     (0.1 * t + x[t], r"0.1 \cdot t + x_{t}"),
     (x[t] * 2.5e-7 + 1 / 3, r"x_{t} \cdot \left(2.5 \cdot 10^{-7}\right) + 0.333333"),
     (np.einsum("i,j->ij", x[t], h[t]), r"\operatorname{einsum}\left(\text{i,j->ij},\, x_{t},\, h_{t}\right)"),
+    (mg.softmax(x[t]), r"\operatorname{softmax}\left(x_{t}\right)"),
+    (mg.losses.cross_entropy(x[t], 2, mask=a[t] > 0, reduction="none"), r"\operatorname{cross\_entropy}\left(x_{t},"
+     r"\, 2,\, \text{reduction}=\text{'none'},\, \text{mask}=a_{t} > 0\right)"),
     (np.float64(2.0) * x[t], r"2 \cdot x_{t}"),
     (np.ones((3, 3)) @ x[t], r"\text{array}(3, 3)\, x_{t}"),
 ])
