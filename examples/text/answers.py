@@ -29,7 +29,7 @@ the rule.
 A training has 1000 updates for either network, but the LSTM is trained once, and the memory network up to three times:
 once, once and twice for these seeds.
 
-It isn't claimed that an LSTM can't learn it. The memory gets the sentences apart and numbered by their age, the LSTM
+Not claimed: that an LSTM can't learn it. The memory gets the sentences apart and numbered by their age, the LSTM
 has to find both in the words. With two supporting facts the first search is at who took the thing and the second at
 that person's last move; with one, the second is at the last move, and the first is at no fact that is needed
 (seed 0).
