@@ -274,6 +274,7 @@ def test_the_gradients_of_random_programs_agree_with_central_differences(steps, 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(steps=STEPS.filter(lambda steps: len(steps) <= 4), seed=st.integers(0, 1000))
+@pytest.mark.slow
 def test_the_second_derivatives_of_random_programs_do_too(steps, seed):
     rng = np.random.default_rng(seed)
     inputs = [rng.uniform(0.3, 2, (2, 2)), rng.uniform(-2, -0.3, (2,))]

@@ -68,6 +68,7 @@ def of_parameter(x: mg.Tensor, steps: Sequence[Step], done: int) -> str:
 
 # ---- a backward pass
 @pytest.mark.parametrize("level, every", [("signals", None), ("ops", None), ("signals", 4), ("ops", 1)])
+@pytest.mark.slow
 def test_a_frame_shows_the_gradients_that_are_known_after_its_steps(level: str, every: int | None) -> None:
     _run, loss = network()
     animation = viz.animate(loss, level=level, every=every)
@@ -333,6 +334,7 @@ def test_a_frame_is_as_wide_as_a_slide_at_most(tmp_path: Path) -> None:
 
 
 @painting
+@pytest.mark.slow
 def test_equal_animations_are_equal_bytes() -> None:
     pytest.importorskip("PIL")
     gifs = []

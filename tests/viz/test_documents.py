@@ -218,6 +218,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
 
 
 @painting
+@pytest.mark.slow
 def test_a_pdf_has_the_date_that_is_set(tmp_path: Path) -> None:
     with_date = painted(tmp_path / "a", SOURCE_DATE_EPOCH="1700000000")["picture.pdf"]
     assert re.findall(rb"/CreationDate \((.*?)\)", with_date) == [b"D:20231114221320Z"]

@@ -273,6 +273,7 @@ print(viz.graph(random_tensor(5)).source)
 """
 
 
+@pytest.mark.slow
 def test_the_text_is_the_same_in_every_process() -> None:
     texts = {subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, check=True, capture_output=True,
                             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}).stdout

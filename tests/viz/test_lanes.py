@@ -268,6 +268,7 @@ def definitions(draw: st.DrawFn, most: int = 14) -> Cell:
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(definitions(), st.integers(1, 5))
+@pytest.mark.slow
 def test_random_definitions_are_not_confused(cell: Cell, T: int) -> None:
     check_geometry(cell, T)
 

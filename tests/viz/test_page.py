@@ -81,6 +81,7 @@ class TestTheFile:
         with pytest.raises(FileNotFoundError, match="make the folder first"):
             viz.stepper(loss_of(run_of()), tmp_path / "nowhere" / "steps.html")
 
+    @pytest.mark.slow
     def test_is_the_same_for_the_same_program(self) -> None:
         folders = [str(ROOT), str(ROOT / "tests" / "helpers")]
         program = (f"import sys; sys.path[:0] = {folders}\n"
