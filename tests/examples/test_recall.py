@@ -59,9 +59,8 @@ def test_the_title_tells_what_was_measured() -> None:
 
 
 @painting
-@pytest.mark.examples
+@pytest.mark.slow
 @pytest.mark.parametrize("table", [False, True])
-@pytest.mark.examples
 def test_a_small_run_draws_its_pictures(table: bool, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     recall.example(common.Options(seed=0, steps=1, small=True, out=tmp_path, table=table))

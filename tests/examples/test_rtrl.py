@@ -54,7 +54,7 @@ def test_the_state_is_the_size_times_the_number_of_parameters() -> None:
     assert rtrl.carried(p) == 5 + 5 * parameters + parameters
 
 
-@pytest.mark.examples
+@pytest.mark.slow
 def test_the_example_prints_the_sizes(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "examples.rtrl", "--out", str(tmp_path)],
                           cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
