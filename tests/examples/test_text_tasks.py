@@ -44,7 +44,6 @@ def printed(name: str, folder: Path, capsys: pytest.CaptureFixture[str], **optio
 @painting
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
-@pytest.mark.slow
 def test_a_small_run_draws_all_pictures(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed(name, tmp_path, capsys, steps=3, small=True)
     assert sorted(path.stem for path in tmp_path.iterdir()) == PICTURES[name]

@@ -46,6 +46,7 @@ def test_two_builds_give_the_same_text(make: Callable[[], Cell]) -> None:
     assert [picture.source for picture in pictures(make)] == [picture.source for picture in pictures(make)]
 
 
+@pytest.mark.slow
 def test_the_text_does_not_depend_on_the_seed_of_hashes() -> None:
     program = PROGRAM.format(root=str(ROOT), tests=str(ROOT / "tests" / "helpers"))
     answers = [subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed},
