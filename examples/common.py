@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
 import viz
-from rnn import Cell
+from rnn import Cell, sequences
 
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A"]  # Okabe and Ito, 2008
 Batch = Mapping[str, Any]  # arrays by the names of inputs
@@ -216,6 +216,44 @@ def at_the_end(T: int, targets: NDArray[Any]) -> dict[str, NDArray[Any]]:
     return {"target": np.broadcast_to(targets, (T, *targets.shape)), "weight": weight}
 
 
+def at_their_ends(lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return weights (T, batch) for sequences of unequal length: 0 before the last step of each.
+
+    The mean over all steps of a weight times a loss is the mean of the loss over the sequences where the last step of
+    each counts as much as a sequence is long on average.
+    """
+    last: NDArray[np.float64] = (np.arange(1, lengths.max() + 1)[:, None] == lengths) * lengths.mean()
+    return last
+
+
+def valid(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which steps of padded sequences there are, (batch, T)."""
+    there: NDArray[np.bool_] = np.arange(lengths.max()) < lengths[:, None]
+    return there
+
+
+def next_codes(codes: Sequence[ArrayLike]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+    """Return the inputs, the targets and the lengths of a model that reads each code and predicts the next one.
+
+    Args:
+        codes: sequences of numbers, from the mark of the beginning to that of the end.
+    """
+    numbers = [np.asarray(sequence) for sequence in codes]
+    read, lengths = sequences.pad([sequence[:-1] for sequence in numbers])
+    following, _ = sequences.pad([sequence[1:] for sequence in numbers])
+    return read, following, lengths
+
+
+@contextmanager
+def figure(file: Path, size: tuple[float, float]) -> Iterator[Any]:
+    """Give an empty matplotlib Figure to draw on, of a size in inches, and save it at the end."""
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=size, layout="constrained")
+    yield made
+    made.savefig(file, dpi=110)
+
+
 @contextmanager
 def axes(file: Path, **settings: Any) -> Iterator[Any]:
     """Give a matplotlib Axes to draw on, and save it at the end.
@@ -223,16 +261,21 @@ def axes(file: Path, **settings: Any) -> Iterator[Any]:
     Args:
         settings: what `Axes.set` takes: title, xlabel, ylabel, yscale, ylim, ...
     """
-    from matplotlib.figure import Figure
+    with figure(file, (7, 4)) as made:
+        drawing = made.subplots()
+        yield drawing
+        drawing.set(**settings)
+        drawing.grid(alpha=0.3)
+        if drawing.get_legend() is None and drawing.get_legend_handles_labels()[1]:
+            drawing.legend(loc="best")  # named: by default matplotlib warns if its search takes a second
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    drawing = figure.subplots()
-    yield drawing
-    drawing.set(**settings)
-    drawing.grid(alpha=0.3)
-    if drawing.get_legend() is None and drawing.get_legend_handles_labels()[1]:
-        drawing.legend(loc="best")  # named: by default matplotlib warns if its search takes a second
-    figure.savefig(file, dpi=110)
+
+def write_weights(axes: Any, weights: NDArray[Any]) -> None:
+    """Write the weights of attention into their cells of an image, those that aren't 0.00."""
+    for (row, column), weight in np.ndenumerate(weights):
+        if weight >= 0.005:
+            axes.text(column, row, f"{weight:.2f}", ha="center", va="center", fontsize=10, zorder=3,
+                      color="white" if weight > 0.5 else "black")
 
 
 def draw_losses(file: Path, losses: Mapping[str, Sequence[float]], *, baseline: tuple[str, float] | None = None,

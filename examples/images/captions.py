@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 import minigrad as mg
 import viz
 from examples import common
-from rnn import Cell, cells, sequences, t
+from rnn import Cell, cells, t
 
 COLORS = {"red": (0.9, 0.15, 0.15), "green": (0.0, 0.62, 0.3), "blue": (0.1, 0.4, 0.9), "yellow": (0.95, 0.9, 0.25)}
 SHAPES = ("circle", "square", "triangle")
@@ -177,10 +177,9 @@ def network(attention: bool, rng: np.random.Generator) -> Cell:
 def batch(shown: Sequence[Scene], rng: np.random.Generator) -> dict[str, Any]:
     """Return painted scenes and their captions as data of the network."""
     numbers = [[CODES[word] for word in (".", *each.caption, ".")] for each in shown]
-    word, lengths = sequences.pad([caption[:-1] for caption in numbers])
-    following, _ = sequences.pad([caption[1:] for caption in numbers])
-    return {"image": np.stack([painted(each, rng) for each in shown]), "word": word.astype(int),
-            "following": following.astype(int), "lengths": lengths}
+    word, following, lengths = common.next_codes(numbers)
+    return {"image": np.stack([painted(each, rng) for each in shown]), "word": word, "following": following,
+            "lengths": lengths}
 
 
 def trained(attention: bool, pairs: Sequence[tuple[int, int]], updates: int, rng: np.random.Generator
@@ -274,38 +273,34 @@ def draw_attention(file: Path, cell: Cell, shown: Sequence[Scene], images: NDArr
     Args:
         attention: see `attended`.
     """
-    from matplotlib.figure import Figure
-
     captions, weights = described(cell, images)
     assert weights is not None
-    figure = Figure(figsize=(10.9, 1.5 * len(images) + 0.4), layout="constrained")
-    for n, row in enumerate(figure.subplots(len(images), LONGEST + 1)):
-        for axes in row:
-            axes.axis("off")
-        row[0].imshow(np.clip(images[n], 0, 1))
-        row[0].set_title("image", fontsize=11, color="#555555")
-        for place, word in enumerate([*captions[n], "."][:LONGEST]):
-            row[place + 1].imshow(faded(shown[n], weights[place, n]))
-            row[place + 1].set_title(word, fontsize=11)
-    figure.suptitle(attention_title(attention), fontsize=13)
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (10.9, 1.5 * len(images) + 0.4)) as figure:
+        for n, row in enumerate(figure.subplots(len(images), LONGEST + 1)):
+            for axes in row:
+                axes.axis("off")
+            row[0].imshow(np.clip(images[n], 0, 1))
+            row[0].set_title("image", fontsize=11, color="#555555")
+            for place, word in enumerate([*captions[n], "."][:LONGEST]):
+                row[place + 1].imshow(faded(shown[n], weights[place, n]))
+                row[place + 1].set_title(word, fontsize=11)
+        figure.suptitle(attention_title(attention), fontsize=13)
 
 
 def draw_captions(file: Path, models: Sequence[Cell], shown: Sequence[Scene], images: NDArray[Any]) -> None:
     """Draw the images of scenes with the captions of both models; a cross marks a wrong one."""
-    from matplotlib.figure import Figure
-
     written = [described(cell, images)[0] for cell in models]
-    figure = Figure(figsize=(13, 6), layout="constrained")
-    for n, axes in enumerate(figure.subplots(2, len(shown) // 2).flat):
-        axes.imshow(np.clip(images[n], 0, 1))
-        axes.axis("off")
-        lines = [f"{'✓' if captions[n] == shown[n].caption else '✗'} {' '.join(captions[n])}" for captions in written]
-        for line, (text, color) in enumerate(zip(lines, common.COLORS)):
-            axes.text(0.5, -0.07 - 0.11 * line, text, color=color, fontsize=9, ha="center", va="center",
-                      transform=axes.transAxes)
-    figure.suptitle("One vector (blue), and with attention (orange): pairs that the training never showed", fontsize=13)
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (13, 6)) as figure:
+        for n, axes in enumerate(figure.subplots(2, len(shown) // 2).flat):
+            axes.imshow(np.clip(images[n], 0, 1))
+            axes.axis("off")
+            lines = [f"{'✓' if captions[n] == shown[n].caption else '✗'} {' '.join(captions[n])}"
+                     for captions in written]
+            for line, (text, color) in enumerate(zip(lines, common.COLORS)):
+                axes.text(0.5, -0.07 - 0.11 * line, text, color=color, fontsize=9, ha="center", va="center",
+                          transform=axes.transAxes)
+        figure.suptitle("One vector (blue), and with attention (orange): pairs that the training never showed",
+                        fontsize=13)
 
 
 def draw_accuracy(file: Path, shares: dict[str, tuple[float, float]], updates: int) -> None:

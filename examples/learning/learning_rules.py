@@ -183,24 +183,21 @@ def multiplications(rule: Rule, size: int, steps: int) -> float:
 
 def draw_learning(options: common.Options, found: dict[str, Trained]) -> None:
     """Draw the errors of both targets by update; of lines that coincide the wide ones are behind."""
-    from matplotlib.figure import Figure
-
     window = max(options.steps // 50, 1)
-    figure = Figure(figsize=(9.6, 5), layout="constrained")
-    figure.suptitle(f"Truncated to {REACH} steps, a gradient doesn't teach a target that is {DELAY} steps away")
-    panels = figure.subplots(1, 2, sharey=True)
-    widths = dict(zip(found, (4.5, 6, 3.5, 1.2, 1.5)))
-    for column, (axes, target) in enumerate(zip(panels, ("near: 1 step", f"far: {DELAY} steps"))):
-        for number, (name, run) in enumerate(found.items()):
-            curve = common.running_mean(run.errors[:, column], window)
-            axes.plot(np.arange(len(curve)) + window, curve, color=common.COLORS[number], linewidth=widths[name],
-                      label=name)
-        axes.axhline(1, color="#333333", linestyle="--", linewidth=1, zorder=1, label="guessing")
-        axes.set(xlabel="update", title=target, yscale="log", ylim=(1e-6, 3))
-        axes.grid(alpha=0.3)
-    panels[0].set_ylabel("mean squared error")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.savefig(options.out / "learning.png", dpi=110)
+    with common.figure(options.out / "learning.png", (9.6, 5)) as figure:
+        figure.suptitle(f"Truncated to {REACH} steps, a gradient doesn't teach a target that is {DELAY} steps away")
+        panels = figure.subplots(1, 2, sharey=True)
+        widths = dict(zip(found, (4.5, 6, 3.5, 1.2, 1.5)))
+        for column, (axes, target) in enumerate(zip(panels, ("near: 1 step", f"far: {DELAY} steps"))):
+            for number, (name, run) in enumerate(found.items()):
+                curve = common.running_mean(run.errors[:, column], window)
+                axes.plot(np.arange(len(curve)) + window, curve, color=common.COLORS[number], linewidth=widths[name],
+                          label=name)
+            axes.axhline(1, color="#333333", linestyle="--", linewidth=1, zorder=1, label="guessing")
+            axes.set(xlabel="update", title=target, yscale="log", ylim=(1e-6, 3))
+            axes.grid(alpha=0.3)
+        panels[0].set_ylabel("mean squared error")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 def draw_bias(options: common.Options, places: dict[str, rtrl.Parameters], batch: common.Batch) -> None:

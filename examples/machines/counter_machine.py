@@ -143,23 +143,20 @@ def stuck(dtype: str) -> float:
 
 def draw_counters(options: common.Options, a: int, b: int) -> None:
     """Draw the counters and the line of the program while the machine multiplies."""
-    from matplotlib.figure import Figure
-
     steps = a * (5 * b + 3) + 1
     counts, line = computed(MULTIPLICATION, [(a, b, 0, 0)], steps)
-    figure = Figure(figsize=(8.8, 4.95), layout="constrained")
-    above, below = figure.subplots(2, sharex=True, height_ratios=[3, 2])
-    for name, values, color, shift in zip(COUNTERS, counts[:, 0].T, common.COLORS, (-0.12, -0.04, 0.04, 0.12)):
-        above.step(range(steps + 1), values + shift, where="post", color=color, linewidth=2, label=name)
-    above.set(title=f"{a} × {b} = {counts[-1, 0, 2]:g}, by adding and taking off one", ylabel="counters")
-    above.legend(loc="upper left", ncols=4)
-    below.step(range(steps + 1), line[:, 0], where="post", color="#333333")
-    below.set(xlabel="time step t", ylabel="next line", yticks=range(len(MULTIPLICATION)))
-    below.set_yticklabels(list(MULTIPLICATION), family="monospace", fontsize=9)
-    below.invert_yaxis()
-    for axes in (above, below):
-        axes.grid(alpha=0.3)
-    figure.savefig(options.out / "counters.png", dpi=110)
+    with common.figure(options.out / "counters.png", (8.8, 4.95)) as figure:
+        above, below = figure.subplots(2, sharex=True, height_ratios=[3, 2])
+        for name, values, color, shift in zip(COUNTERS, counts[:, 0].T, common.COLORS, (-0.12, -0.04, 0.04, 0.12)):
+            above.step(range(steps + 1), values + shift, where="post", color=color, linewidth=2, label=name)
+        above.set(title=f"{a} × {b} = {counts[-1, 0, 2]:g}, by adding and taking off one", ylabel="counters")
+        above.legend(loc="upper left", ncols=4)
+        below.step(range(steps + 1), line[:, 0], where="post", color="#333333")
+        below.set(xlabel="time step t", ylabel="next line", yticks=range(len(MULTIPLICATION)))
+        below.set_yticklabels(list(MULTIPLICATION), family="monospace", fontsize=9)
+        below.invert_yaxis()
+        for axes in (above, below):
+            axes.grid(alpha=0.3)
 
 
 def example(options: common.Options) -> None:

@@ -124,23 +124,20 @@ def longest(table: Table, most: int) -> int:
 
 def draw(options: common.Options, history: list[Step]) -> None:
     """Draw the tape over time, from left to right, and the head in the colour of its state."""
-    from matplotlib.figure import Figure
-
     places = range(min(min(step.ones | {step.head}) for step in history) - 1,
                    max(max(step.ones | {step.head}) for step in history) + 2)
     tape = np.array([[place in step.ones for step in history] for place in places])
-    figure = Figure(figsize=(12.5, 4.2), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(tape, cmap="Greys", vmin=0, vmax=1.6, aspect="auto", interpolation="none",
-                extent=(-0.5, len(history) - 0.5, places[-1] + 0.5, places[0] - 0.5))
-    for state, color in zip(dict.fromkeys(step.state for step in history), common.COLORS):
-        when = [(number, step.head) for number, step in enumerate(history) if step.state == state]
-        axes.plot(*zip(*when), "o", color=color, markersize=6, markeredgecolor="white", label=state)
-    ones, steps = len(history[-1].ones), len(history) - 1
-    axes.set(xlabel="time step t", ylabel="place on the tape",
-             title=f"A recurrence is the busy beaver of four states: {ones} ones (dark) in {steps} steps")
-    figure.legend(title="head, by state", loc="outside right upper")
-    figure.savefig(options.out / "tape.png", dpi=110)
+    with common.figure(options.out / "tape.png", (12.5, 4.2)) as figure:
+        axes = figure.subplots()
+        axes.imshow(tape, cmap="Greys", vmin=0, vmax=1.6, aspect="auto", interpolation="none",
+                    extent=(-0.5, len(history) - 0.5, places[-1] + 0.5, places[0] - 0.5))
+        for state, color in zip(dict.fromkeys(step.state for step in history), common.COLORS):
+            when = [(number, step.head) for number, step in enumerate(history) if step.state == state]
+            axes.plot(*zip(*when), "o", color=color, markersize=6, markeredgecolor="white", label=state)
+        ones, steps = len(history[-1].ones), len(history) - 1
+        axes.set(xlabel="time step t", ylabel="place on the tape",
+                 title=f"A recurrence is the busy beaver of four states: {ones} ones (dark) in {steps} steps")
+        figure.legend(title="head, by state", loc="outside right upper")
 
 
 def example(options: common.Options) -> None:

@@ -128,21 +128,18 @@ def carried(cell: Cell) -> int:
 
 def draw(file: Path, found: dict[int, Accuracies], title: str) -> None:
     """Draw the accuracies of each task, by the number of pairs."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    for axes, (times, accuracies) in zip(figure.subplots(1, len(found), sharey=True), found.items()):
-        for (kind, values), color, marker in zip(accuracies.items(), common.COLORS, "osD^"):
-            axes.plot(PAIRS[:len(values)], values, color=color, marker=marker, label=kind)
-        axes.axhline(1 / VALUES, color="#555555", linestyle="--", label="guessing")
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(PAIRS, map(str, PAIRS))
-        axes.set(title=TASKS[times], xlabel="pairs in the sequence", ylim=(-0.03, 1.05))
-        axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("share of right answers")
-    figure.axes[0].legend(loc="best")
-    figure.suptitle(title)
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (11, 4.6)) as figure:
+        for axes, (times, accuracies) in zip(figure.subplots(1, len(found), sharey=True), found.items()):
+            for (kind, values), color, marker in zip(accuracies.items(), common.COLORS, "osD^"):
+                axes.plot(PAIRS[:len(values)], values, color=color, marker=marker, label=kind)
+            axes.axhline(1 / VALUES, color="#555555", linestyle="--", label="guessing")
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(PAIRS, map(str, PAIRS))
+            axes.set(title=TASKS[times], xlabel="pairs in the sequence", ylim=(-0.03, 1.05))
+            axes.grid(alpha=0.3)
+        figure.axes[0].set_ylabel("share of right answers")
+        figure.axes[0].legend(loc="best")
+        figure.suptitle(title)
 
 
 def title(found: dict[int, Accuracies], updates: int) -> str:

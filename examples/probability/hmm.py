@@ -195,23 +195,20 @@ def filtered(run: Run) -> Floats:
 
 def draw_posterior(options: common.Options, rolls: NDArray[Any], states: NDArray[Any]) -> None:
     """Draw one sequence: the rolls, which die it was, and its probability so far and given all rolls."""
-    from matplotlib.figure import Figure
-
     run, steps = differentiated(CASINO, rolls[:, None]), np.arange(1, len(rolls) + 1)
-    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
-    figure.suptitle("The gradient of the log-likelihood by the scores e[t] is the posterior")
-    above, below = figure.subplots(2, sharex=True, height_ratios=[1, 2])
-    above.plot(steps, rolls + 1, "o", color="#333333", markersize=3)
-    above.set(ylabel="roll", yticks=range(1, 7))
-    for belief, label, color, width in ((filtered(run), "given the rolls so far: a[t]", common.COLORS[5], 1.2),
-                                        (posterior(run), "given all rolls: the gradient", common.COLORS[0], 2)):
-        below.plot(steps, belief[:, 0, 1], color=color, linewidth=width, label=label)
-    below.set(xlabel="time step t", ylabel="P(loaded)", xlim=(0, len(rolls) + 1), ylim=(-0.03, 1.03))
-    for axes in (above, below):
-        axes.fill_between(steps, *axes.get_ylim(), where=states == 1, step="mid", color=common.COLORS[1], alpha=0.2,
-                          linewidth=0, label="the die was loaded")
-    figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.savefig(options.out / "posterior.png", dpi=110)
+    with common.figure(options.out / "posterior.png", (10.5, 4.6)) as figure:
+        figure.suptitle("The gradient of the log-likelihood by the scores e[t] is the posterior")
+        above, below = figure.subplots(2, sharex=True, height_ratios=[1, 2])
+        above.plot(steps, rolls + 1, "o", color="#333333", markersize=3)
+        above.set(ylabel="roll", yticks=range(1, 7))
+        for belief, label, color, width in ((filtered(run), "given the rolls so far: a[t]", common.COLORS[5], 1.2),
+                                            (posterior(run), "given all rolls: the gradient", common.COLORS[0], 2)):
+            below.plot(steps, belief[:, 0, 1], color=color, linewidth=width, label=label)
+        below.set(xlabel="time step t", ylabel="P(loaded)", xlim=(0, len(rolls) + 1), ylim=(-0.03, 1.03))
+        for axes in (above, below):
+            axes.fill_between(steps, *axes.get_ylim(), where=states == 1, step="mid", color=common.COLORS[1], alpha=0.2,
+                              linewidth=0, label="the die was loaded")
+        figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 def draw_learning(options: common.Options, curves: dict[str, list[float]], truth: float) -> None:

@@ -203,46 +203,40 @@ def ellipse(m: Floats, P: Floats) -> Floats:
 
 def draw_track(options: common.Options, data: Tracks, estimate: Estimate, track: int) -> None:
     """Draw a track in the plane, with ellipses."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.6, 5.6), layout="constrained")
-    axes = figure.subplots()
-    seen = data.seen[:, track] == 1
-    axes.plot(*data.true[:, track, :2].T, color="#333333", linewidth=1.5, label="true track")
-    axes.plot(*data.z[seen, track].T, "x", color=common.COLORS[6], markersize=5, label="measured")
-    axes.plot(*estimate.m[:, track, :2].T, ".-", color=common.COLORS[0], linewidth=1, markersize=4, label="filter")
-    for step in range(1, STEPS, 2):
-        color = common.COLORS[0] if seen[step] else common.COLORS[1]
-        axes.plot(*ellipse(estimate.m[step, track], estimate.P[step, track]), color=color, linewidth=0.9, alpha=0.8)
-    for color, label in zip(common.COLORS, ("95 % ellipse", "95 % ellipse without a measurement")):
-        axes.plot([], [], color=color, linewidth=0.9, label=label)
-    axes.set(title="The state is a mean and a covariance; without measurements the covariance grows", aspect="equal",
-             xlabel="x", ylabel="y")
-    axes.set_adjustable("datalim")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="best", fontsize=9)
-    figure.savefig(options.out / "track.png", dpi=110)
+    with common.figure(options.out / "track.png", (9.6, 5.6)) as figure:
+        axes = figure.subplots()
+        seen = data.seen[:, track] == 1
+        axes.plot(*data.true[:, track, :2].T, color="#333333", linewidth=1.5, label="true track")
+        axes.plot(*data.z[seen, track].T, "x", color=common.COLORS[6], markersize=5, label="measured")
+        axes.plot(*estimate.m[:, track, :2].T, ".-", color=common.COLORS[0], linewidth=1, markersize=4, label="filter")
+        for step in range(1, STEPS, 2):
+            color = common.COLORS[0] if seen[step] else common.COLORS[1]
+            axes.plot(*ellipse(estimate.m[step, track], estimate.P[step, track]), color=color, linewidth=0.9, alpha=0.8)
+        for color, label in zip(common.COLORS, ("95 % ellipse", "95 % ellipse without a measurement")):
+            axes.plot([], [], color=color, linewidth=0.9, label=label)
+        axes.set(title="The state is a mean and a covariance; without measurements the covariance grows",
+                 aspect="equal", xlabel="x", ylabel="y")
+        axes.set_adjustable("datalim")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="best", fontsize=9)
 
 
 def draw_band(options: common.Options, data: Tracks, estimates: dict[str, Estimate], track: int) -> None:
     """Draw x of a track over time, with two standard deviations."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.6, 5.4), layout="constrained")
-    figure.suptitle("Two standard deviations around the estimate, before learning and after")
-    steps, seen = np.arange(1, STEPS + 1), data.seen[:, track] == 1
-    for axes, (label, estimate), color in zip(figure.subplots(2, sharex=True, sharey=True), estimates.items(),
-                                              common.COLORS[1::-1]):
-        m, deviation = estimate.m[:, track, 0], np.sqrt(estimate.P[:, track, 0, 0])
-        axes.fill_between(steps, m - 2 * deviation, m + 2 * deviation, color=color, alpha=0.25, linewidth=0)
-        axes.plot(steps, m, color=color, linewidth=1.2, label=label)
-        axes.plot(steps, data.true[:, track, 0], color="#333333", linewidth=1.2, label="true x")
-        axes.plot(steps[seen], data.z[seen, track, 0], "x", color=common.COLORS[6], markersize=4, label="measured")
-        axes.set(ylabel="x")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower left", fontsize=9)
-    axes.set(xlabel="time step t")
-    figure.savefig(options.out / "band.png", dpi=110)
+    with common.figure(options.out / "band.png", (9.6, 5.4)) as figure:
+        figure.suptitle("Two standard deviations around the estimate, before learning and after")
+        steps, seen = np.arange(1, STEPS + 1), data.seen[:, track] == 1
+        for axes, (label, estimate), color in zip(figure.subplots(2, sharex=True, sharey=True), estimates.items(),
+                                                  common.COLORS[1::-1]):
+            m, deviation = estimate.m[:, track, 0], np.sqrt(estimate.P[:, track, 0, 0])
+            axes.fill_between(steps, m - 2 * deviation, m + 2 * deviation, color=color, alpha=0.25, linewidth=0)
+            axes.plot(steps, m, color=color, linewidth=1.2, label=label)
+            axes.plot(steps, data.true[:, track, 0], color="#333333", linewidth=1.2, label="true x")
+            axes.plot(steps[seen], data.z[seen, track, 0], "x", color=common.COLORS[6], markersize=4, label="measured")
+            axes.set(ylabel="x")
+            axes.grid(alpha=0.3)
+            axes.legend(loc="lower left", fontsize=9)
+        axes.set(xlabel="time step t")
 
 
 def draw_learning(options: common.Options, way: list[Parameters]) -> None:

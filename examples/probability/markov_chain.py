@@ -186,52 +186,47 @@ def walkers(P: Floats, steps: int, number: int, rng: np.random.Generator) -> Flo
 
 def draw_triangles(options: common.Options) -> None:
     """Draw the ways of p[t] in the triangle of all distributions of three states."""
-    from matplotlib.figure import Figure
     from matplotlib.patches import Polygon
 
     corners = np.array([[0, 0], [1, 0], [0.5, 0.75 ** 0.5]])
     edge = np.linspace(0, 1, 3)[:-1]
     starts = np.concatenate([np.outer(1 - edge, np.eye(3)[i]) + np.outer(edge, np.eye(3)[i - 2]) for i in range(3)])
-    figure = Figure(figsize=(12, 3.7), layout="constrained")
-    figure.suptitle("p[t] = p[t-1] @ P from six starts: the fixed point, ★, is the stationary distribution")
-    for axes, (name, P), color in zip(figure.subplots(1, 4), CHAINS.items(), common.COLORS):
-        axes.add_patch(Polygon(corners, fill=False, color="#555555"))
-        for way in np.moveaxis(probabilities(P, starts, 60), 1, 0) @ corners:
-            axes.plot(*way.T, ".-", color=color, linewidth=0.8, markersize=4, alpha=0.7)
-        axes.plot(*(starts @ corners).T, "o", color="#555555", markersize=4)
-        axes.plot(*(eigenvector(P) @ corners), "*", color="black", markersize=13, zorder=3)
-        for corner, label, side in zip(corners, "123", (-0.06, 0.06, 0)):
-            axes.text(corner[0] + side, corner[1] + 0.04 * (side == 0), label, ha="center",
-                      va="center" if side else "bottom")
-        rate = f"|λ2| = {second(P):.2f}" + ": it never settles" * bool(np.isclose(second(P), 1))
-        axes.set(title=f"{name}\n{rate}", xlim=(-0.12, 1.12), ylim=(-0.08, 1))
-        axes.set_aspect("equal", anchor="S")
-        axes.axis("off")
-    figure.savefig(options.out / "fixed_points.png", dpi=110)
+    with common.figure(options.out / "fixed_points.png", (12, 3.7)) as figure:
+        figure.suptitle("p[t] = p[t-1] @ P from six starts: the fixed point, ★, is the stationary distribution")
+        for axes, (name, P), color in zip(figure.subplots(1, 4), CHAINS.items(), common.COLORS):
+            axes.add_patch(Polygon(corners, fill=False, color="#555555"))
+            for way in np.moveaxis(probabilities(P, starts, 60), 1, 0) @ corners:
+                axes.plot(*way.T, ".-", color=color, linewidth=0.8, markersize=4, alpha=0.7)
+            axes.plot(*(starts @ corners).T, "o", color="#555555", markersize=4)
+            axes.plot(*(eigenvector(P) @ corners), "*", color="black", markersize=13, zorder=3)
+            for corner, label, side in zip(corners, "123", (-0.06, 0.06, 0)):
+                axes.text(corner[0] + side, corner[1] + 0.04 * (side == 0), label, ha="center",
+                          va="center" if side else "bottom")
+            rate = f"|λ2| = {second(P):.2f}" + ": it never settles" * bool(np.isclose(second(P), 1))
+            axes.set(title=f"{name}\n{rate}", xlim=(-0.12, 1.12), ylim=(-0.08, 1))
+            axes.set_aspect("equal", anchor="S")
+            axes.axis("off")
 
 
 def draw_rates(options: common.Options) -> None:
     """Draw how the start is forgotten and how the gradient vanishes, each with the slope of |λ2|."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.6, 4.4), layout="constrained")
-    figure.suptitle("A chain forgets its start, and its gradients vanish, by the second eigenvalue of P")
-    left, right = figure.subplots(1, 2, sharey=True)
-    steps = np.arange(81)
-    for (name, P), color in zip(list(CHAINS.items())[:3], common.COLORS):
-        label = f"{name}: |λ2| = {second(P):.2f}"
-        left.plot(steps, distances(probabilities(P, np.eye(3)[0], 80), eigenvector(P)), color=color, label=label)
-        found = sizes(differentiated(scores_of(P))[1])[:81]
-        right.plot(steps[:len(found)], found, color=color, label=label)
-        for axes, height in ((left, 1.0), (right, found[0])):
-            axes.plot(steps, height * second(P) ** steps, ":", color=color)
-    left.plot([], [], ":", color="#333333", label="|λ2| to the power t, or k")
-    left.set(xlabel="time step t", title="distance of p[t] from π", yscale="log", ylim=(1e-8, 2))
-    right.set(xlabel="k", title="what step T - k contributes to the gradient of p[T]")
-    left.legend(fontsize=9)
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-    figure.savefig(options.out / "rates.png", dpi=110)
+    with common.figure(options.out / "rates.png", (9.6, 4.4)) as figure:
+        figure.suptitle("A chain forgets its start, and its gradients vanish, by the second eigenvalue of P")
+        left, right = figure.subplots(1, 2, sharey=True)
+        steps = np.arange(81)
+        for (name, P), color in zip(list(CHAINS.items())[:3], common.COLORS):
+            label = f"{name}: |λ2| = {second(P):.2f}"
+            left.plot(steps, distances(probabilities(P, np.eye(3)[0], 80), eigenvector(P)), color=color, label=label)
+            found = sizes(differentiated(scores_of(P))[1])[:81]
+            right.plot(steps[:len(found)], found, color=color, label=label)
+            for axes, height in ((left, 1.0), (right, found[0])):
+                axes.plot(steps, height * second(P) ** steps, ":", color=color)
+        left.plot([], [], ":", color="#333333", label="|λ2| to the power t, or k")
+        left.set(xlabel="time step t", title="distance of p[t] from π", yscale="log", ylim=(1e-8, 2))
+        right.set(xlabel="k", title="what step T - k contributes to the gradient of p[T]")
+        left.legend(fontsize=9)
+        for axes in (left, right):
+            axes.grid(alpha=0.3)
 
 
 def draw_walkers(options: common.Options, name: str, number: int) -> None:

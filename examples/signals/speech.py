@@ -246,57 +246,49 @@ def alignment(cell: Cell, said: Utterances) -> NDArray[np.float64]:
 
 def draw_posteriors(file: Path, cell: Cell, said: Utterances) -> None:
     """Draw the frames of one utterance, and the probability of each word and the blank at each."""
-    from matplotlib.figure import Figure
-
     with mg.no_grad():
         p = np.exp(cell.compile()(**batch(said))["p"][:, 0])
     seconds = np.arange(len(p)) * FRAME
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    above.imshow(said.frames[0].T, origin="lower", aspect="auto", cmap="Greys", interpolation="nearest",
-                 extent=(-FRAME / 2, seconds[-1] + FRAME / 2, 0.5, BANDS + 0.5))
-    above.set(ylabel="band", title="Each word is a short peak, with blanks between; in training no times were given")
-    below.plot(seconds, p[:, BLANK], color="#555555", linestyle=":", label="blank")
-    for word, color in zip(sorted(set(said.words[0])), common.COLORS):
-        below.plot(seconds, p[:, 1 + word], color=color, linewidth=2, label=WORDS[word])
-    below.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.05))
-    below.grid(alpha=0.3)
-    below.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=6, frameon=False)
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (9, 5)) as figure:
+        above, below = figure.subplots(2, 1, sharex=True)
+        above.imshow(said.frames[0].T, origin="lower", aspect="auto", cmap="Greys", interpolation="nearest",
+                     extent=(-FRAME / 2, seconds[-1] + FRAME / 2, 0.5, BANDS + 0.5))
+        above.set(ylabel="band",
+                  title="Each word is a short peak, with blanks between; in training no times were given")
+        below.plot(seconds, p[:, BLANK], color="#555555", linestyle=":", label="blank")
+        for word, color in zip(sorted(set(said.words[0])), common.COLORS):
+            below.plot(seconds, p[:, 1 + word], color=color, linewidth=2, label=WORDS[word])
+        below.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.05))
+        below.grid(alpha=0.3)
+        below.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=6, frameon=False)
 
 
 def draw_alignments(file: Path, words: Sequence[int], probabilities: dict[str, NDArray[np.float64]]) -> None:
     """Draw the probabilities of `alignment`, a panel for each network."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    names = ["blank", *(name for word in words for name in (WORDS[word], "blank"))]
-    for axes, (label, values) in zip(figure.subplots(1, len(probabilities), sharey=True), probabilities.items()):
-        shades = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis", vmin=0, vmax=1,
-                             interpolation="nearest", extent=(-FRAME / 2, (values.shape[1] - 0.5) * FRAME, -0.5,
-                                                              len(names) - 0.5))
-        axes.set(title=label, xlabel="seconds", yticks=range(len(names)), yticklabels=names)
-    figure.colorbar(shades, ax=figure.axes, label="probability, given the words")
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (9, 4)) as figure:
+        names = ["blank", *(name for word in words for name in (WORDS[word], "blank"))]
+        for axes, (label, values) in zip(figure.subplots(1, len(probabilities), sharey=True), probabilities.items()):
+            shades = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis", vmin=0, vmax=1,
+                                 interpolation="nearest", extent=(-FRAME / 2, (values.shape[1] - 0.5) * FRAME, -0.5,
+                                                                  len(names) - 0.5))
+            axes.set(title=label, xlabel="seconds", yticks=range(len(names)), yticklabels=names)
+        figure.colorbar(shades, ax=figure.axes, label="probability, given the words")
 
 
 def draw_errors(file: Path, noises: dict[str, dict[float, float]], tempos: dict[str, dict[float, float]]) -> None:
     """Draw label error rates against noise and tempo, a curve for each group of speakers."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, curves, xlabel, trained in zip(
-            figure.subplots(1, 2, sharey=True), (noises, tempos),
-            ("noise (standard deviation)", "tempo, times the speaker's own"), ((0.05, 0.25), (0.97, 1.03))):
-        for (group, rates), color, marker in zip(curves.items(), common.COLORS, "os"):
-            axes.plot(list(rates), list(rates.values()), color=color, marker=marker, label=group)
-        axes.axvspan(*trained, color="#8A8A8A", alpha=0.2, linewidth=0)
-        axes.set(xlabel=xlabel, ylim=(0, None))
-        axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("label error rate")
-    figure.axes[0].legend(loc="upper left")
-    figure.suptitle("New voices cost little; noise beyond that of the training (grey) costs most")
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (9, 4)) as figure:
+        for axes, curves, xlabel, trained in zip(
+                figure.subplots(1, 2, sharey=True), (noises, tempos),
+                ("noise (standard deviation)", "tempo, times the speaker's own"), ((0.05, 0.25), (0.97, 1.03))):
+            for (group, rates), color, marker in zip(curves.items(), common.COLORS, "os"):
+                axes.plot(list(rates), list(rates.values()), color=color, marker=marker, label=group)
+            axes.axvspan(*trained, color="#8A8A8A", alpha=0.2, linewidth=0)
+            axes.set(xlabel=xlabel, ylim=(0, None))
+            axes.grid(alpha=0.3)
+        figure.axes[0].set_ylabel("label error rate")
+        figure.axes[0].legend(loc="upper left")
+        figure.suptitle("New voices cost little; noise beyond that of the training (grey) costs most")
 
 
 def example(options: common.Options) -> None:

@@ -442,8 +442,6 @@ def draw_gates(file: Path, cell: Cell, unit: Unit, left: Mapping[str, Sequence[f
     Args:
         left: see `gates_title`.
     """
-    from matplotlib.figure import Figure
-
     words = shown_text()
     outputs = {name: values[:, 0] for name, values in computed(cell, [words]).items()}
     k, sign = unit.element, unit.sign
@@ -452,71 +450,65 @@ def draw_gates(file: Path, cell: Cell, unit: Unit, left: Mapping[str, Sequence[f
             ("c − threshold\n(+ plural)", sign * outputs["h.c"][:, k] - unit.threshold, "PuOr_r", 3),
             ("output gate o\n(1 reads)", outputs["h.o"][:, k], "Blues", 1),
             ("verbs in the\nplural", prefers(outputs["scores"], np.ones(len(words))), "Blues", 1)]
-    figure = Figure(figsize=(13, 4.9), layout="constrained")
-    panels = figure.subplots(len(rows), 1, sharex=True)
-    for row, (axes, (label, values, colors, largest)) in enumerate(zip(panels, rows)):
-        axes.imshow(values[None], aspect="auto", cmap=colors, vmin=0 if colors == "Blues" else -largest, vmax=largest)
-        for place, value in enumerate(values):
-            dark = abs(value) > 0.6 * largest
-            rounded = f"{value:.2f}" if largest == 1 else f"{round(float(value), 1) + 0.0:+.1f}"  # no -0.0
-            axes.text(place, 0, rounded, ha="center", va="center", fontsize=9, color="white" if dark else "black")
-        axes.set_yticks([0], [label])
-        axes.set_xticks(range(len(words)), [word.text for word in words], fontsize=10)
-        axes.tick_params(length=0, labeltop=row == 0, labelbottom=False)
-    for tick, word in zip(figure.axes[0].get_xticklabels(), words):
-        if word.role in ("subject", "verb", "pronoun"):
-            tick.set(fontweight="bold", color=common.COLORS[1] if word.number else "#5E3C99")
-    figure.suptitle(gates_title(unit, outputs["h.c"], words, left), fontsize=13)
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (13, 4.9)) as figure:
+        panels = figure.subplots(len(rows), 1, sharex=True)
+        for row, (axes, (label, values, colors, largest)) in enumerate(zip(panels, rows)):
+            axes.imshow(values[None], aspect="auto", cmap=colors, vmin=0 if colors == "Blues" else -largest,
+                        vmax=largest)
+            for place, value in enumerate(values):
+                dark = abs(value) > 0.6 * largest
+                rounded = f"{value:.2f}" if largest == 1 else f"{round(float(value), 1) + 0.0:+.1f}"  # no -0.0
+                axes.text(place, 0, rounded, ha="center", va="center", fontsize=9, color="white" if dark else "black")
+            axes.set_yticks([0], [label])
+            axes.set_xticks(range(len(words)), [word.text for word in words], fontsize=10)
+            axes.tick_params(length=0, labeltop=row == 0, labelbottom=False)
+        for tick, word in zip(figure.axes[0].get_xticklabels(), words):
+            if word.role in ("subject", "verb", "pronoun"):
+                tick.set(fontweight="bold", color=common.COLORS[1] if word.number else "#5E3C99")
+        figure.suptitle(gates_title(unit, outputs["h.c"], words, left), fontsize=13)
 
 
 def draw_distance(file: Path, distances: Mapping[str, Mapping[int, float]],
                   shares: Mapping[str, Mapping[int, float]]) -> None:
     """Draw the agreement over the distance of subject and verb, and over the nouns of the other number between them."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, curves in ((left, distances), (right, shares)):
-        for label, values in curves.items():
-            n = list(distances).index(label)
-            axes.plot(list(values), list(values.values()), color=common.COLORS[n], marker="osx"[n], label=label)
-        axes.grid(alpha=0.3)
-    left.axvspan(-1, 3 * LONGEST, color="#8A8A8A", alpha=0.2, linewidth=0, label="in training")
-    ticks = list(next(iter(distances.values())))
-    left.set(xscale="symlog", xlim=(-0.5, 130), xticks=ticks, xticklabels=ticks, ylim=(-0.05, 1.08),
-             xlabel="words between subject and verb", ylabel="share of the verbs that agree",
-             title="all nouns between have the other number")
-    right.set(xlabel=f"of {BETWEEN} nouns between, those of the other number", title=f"{3 * BETWEEN} words between")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle("The verb agrees with its subject far beyond the distances of the training")
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (10, 4.5)) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, curves in ((left, distances), (right, shares)):
+            for label, values in curves.items():
+                n = list(distances).index(label)
+                axes.plot(list(values), list(values.values()), color=common.COLORS[n], marker="osx"[n], label=label)
+            axes.grid(alpha=0.3)
+        left.axvspan(-1, 3 * LONGEST, color="#8A8A8A", alpha=0.2, linewidth=0, label="in training")
+        ticks = list(next(iter(distances.values())))
+        left.set(xscale="symlog", xlim=(-0.5, 130), xticks=ticks, xticklabels=ticks, ylim=(-0.05, 1.08),
+                 xlabel="words between subject and verb", ylabel="share of the verbs that agree",
+                 title="all nouns between have the other number")
+        right.set(xlabel=f"of {BETWEEN} nouns between, those of the other number", title=f"{3 * BETWEEN} words between")
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+        figure.suptitle("The verb agrees with its subject far beyond the distances of the training")
 
 
 def draw_encodings(file: Path, values: NDArray[np.float64], tested: Encodings) -> None:
     """Draw texts in the plane of the two probes, with the end of one text of each of the four kinds."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    axes = figure.subplots()
-    for number, label in enumerate(("singular", "plural")):
-        for to_come, marker in enumerate("xo"):
-            where = (tested.facts == (number, to_come)).all(axis=1)
-            axes.scatter(values[where, 1], values[where, 0], color=common.COLORS[number], marker=marker, s=16,
-                         label=f"{label}, {'a verb is to come' if to_come else 'no verb is to come'}")
-            words = next((words.split() for words, here in zip(tested.texts, where) if here), [])
-            axes.text(2.2 * to_come - 1.1, 2.5 * (2 * number - 1), " ".join(["…", *words[-5:]]), ha="center",
-                      va="center", fontsize=9, color=common.COLORS[number])
-    axes.axhline(0, color="#555555", linewidth=1)
-    axes.axvline(0, color="#555555", linewidth=1)
-    number, verb_to_come = ((values > 0) == tested.facts).mean(axis=0)
-    axes.set(title="Two linear probes of h[t], on new texts",
-             xlabel=f"probe: is a verb still to come in the clause? ({verb_to_come:.0%} right)",
-             ylabel=f"probe: is the subject plural? ({number:.0%} right)",
-             xlim=(-2.3, 2.3), ylim=(-2.9, 2.9))
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (8, 5.5)) as figure:
+        axes = figure.subplots()
+        for number, label in enumerate(("singular", "plural")):
+            for to_come, marker in enumerate("xo"):
+                where = (tested.facts == (number, to_come)).all(axis=1)
+                axes.scatter(values[where, 1], values[where, 0], color=common.COLORS[number], marker=marker, s=16,
+                             label=f"{label}, {'a verb is to come' if to_come else 'no verb is to come'}")
+                words = next((words.split() for words, here in zip(tested.texts, where) if here), [])
+                axes.text(2.2 * to_come - 1.1, 2.5 * (2 * number - 1), " ".join(["…", *words[-5:]]), ha="center",
+                          va="center", fontsize=9, color=common.COLORS[number])
+        axes.axhline(0, color="#555555", linewidth=1)
+        axes.axvline(0, color="#555555", linewidth=1)
+        number, verb_to_come = ((values > 0) == tested.facts).mean(axis=0)
+        axes.set(title="Two linear probes of h[t], on new texts",
+                 xlabel=f"probe: is a verb still to come in the clause? ({verb_to_come:.0%} right)",
+                 ylabel=f"probe: is the subject plural? ({number:.0%} right)",
+                 xlim=(-2.3, 2.3), ylim=(-2.9, 2.9))
+        axes.grid(alpha=0.3)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
 
 
 def example(options: common.Options) -> None:

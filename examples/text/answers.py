@@ -177,14 +177,13 @@ def counts(text: str) -> NDArray[np.float32]:
 
 def remembered(batch: Sequence[Story]) -> dict[str, Any]:
     """Return the inputs of the memory network: with each fact its age, 0 for the last one."""
-    longest = max(len(each.facts) for each in batch)
-    facts = np.zeros((len(batch), longest, len(WORDS) + LONGEST), np.float32)
+    lengths = np.array([len(each.facts) for each in batch])
+    facts = np.zeros((len(batch), lengths.max(), len(WORDS) + LONGEST), np.float32)
     for row, each in zip(facts, batch):
         for place, fact in enumerate(each.facts):
             row[place, :len(WORDS)] = counts(fact)
             row[place, len(WORDS) + len(each.facts) - 1 - place] = 1
-    lengths = np.array([len(each.facts) for each in batch])
-    return {"facts": facts, "valid": np.arange(longest) < lengths[:, None],
+    return {"facts": facts, "valid": common.valid(lengths),
             "question": np.array([counts(each.question) for each in batch]),
             "answer": np.tile([each.answer for each in batch], (HOPS, 1))}
 
@@ -193,9 +192,7 @@ def read(batch: Sequence[Story]) -> dict[str, Any]:
     """Return the inputs of the LSTM: all words."""
     w, lengths = sequences.pad([[code for text in [*each.facts, each.question] for code in codes(text)]
                                 for each in batch])
-    # The mean over all words is the mean over the stories where each last word counts as much as a story is long.
-    end = (np.arange(1, len(w) + 1)[:, None] == lengths) * lengths.mean()
-    return {"w": w, "lengths": lengths, "end": end.astype(np.float32),
+    return {"w": w, "lengths": lengths, "end": common.at_their_ends(lengths).astype(np.float32),
             "answer": np.tile([each.answer for each in batch], (len(w), 1))}
 
 
@@ -251,27 +248,21 @@ def found_at(cell: Cell, batch: Sequence[Story]) -> list[float]:
 
 def draw_searches(file: Path, cell: Cell, batches: Sequence[Sequence[Story]]) -> None:
     """Draw the weights of the facts at each search, for the first story of each batch; its title is about all."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 5.4), layout="constrained")
-    for axes, batch in zip(figure.subplots(1, len(batches)), batches):
-        each = batch[0]
-        with mg.no_grad():
-            outputs = cell.compile()(**remembered([each]))
-        weights, told = outputs["a"][:, 0].T, PLACES[int(outputs["y"][-1, 0].argmax())]
-        axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        for (line, step), weight in np.ndenumerate(weights):
-            if weight >= 0.005:
-                axes.text(step, line, f"{weight:.2f}", ha="center", va="center", fontsize=10,
-                          color="white" if weight > 0.5 else "black")
-        axes.set_yticks(range(len(each.facts)), each.facts, fontsize=11)
-        searches = [f"search t = {step}" for step in range(1, HOPS + 1)]
-        axes.set_xticks(range(HOPS), [f"{search}\nat the fact needed: {share:.0%}"
-                                      for search, share in zip(searches, found_at(cell, batch))], fontsize=11)
-        axes.set_title(f"{KINDS[each.needed]}: {each.question}?  {told}", fontsize=13)
-    figure.suptitle("The weights a[t] of the facts at each search; below it, how often the largest one is at the "
-                    f"fact needed, in {len(batches[0])} such questions", fontsize=13)
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (13, 5.4)) as figure:
+        for axes, batch in zip(figure.subplots(1, len(batches)), batches):
+            each = batch[0]
+            with mg.no_grad():
+                outputs = cell.compile()(**remembered([each]))
+            weights, told = outputs["a"][:, 0].T, PLACES[int(outputs["y"][-1, 0].argmax())]
+            axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+            common.write_weights(axes, weights)
+            axes.set_yticks(range(len(each.facts)), each.facts, fontsize=11)
+            searches = [f"search t = {step}" for step in range(1, HOPS + 1)]
+            axes.set_xticks(range(HOPS), [f"{search}\nat the fact needed: {share:.0%}"
+                                          for search, share in zip(searches, found_at(cell, batch))], fontsize=11)
+            axes.set_title(f"{KINDS[each.needed]}: {each.question}?  {told}", fontsize=13)
+        figure.suptitle("The weights a[t] of the facts at each search; below it, how often the largest one is at the "
+                        f"fact needed, in {len(batches[0])} such questions", fontsize=13)
 
 
 def draw_shares(file: Path, found: Mapping[str, Shares], title: str) -> None:

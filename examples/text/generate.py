@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 import minigrad as mg
 import viz
 from examples import common
-from rnn import Cell, cells, sequences, t
+from rnn import Cell, cells, t
 
 UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
          "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
@@ -67,8 +67,7 @@ def network(letters: int, hidden: int, rng: np.random.Generator) -> Cell:
 def encoded(words: list[str]) -> dict[str, Any]:
     """Return words as inputs of the network: each letter, and the one after it."""
     numbers = [[END, *(LETTERS.index(letter) for letter in word), END] for word in words]
-    letter, lengths = sequences.pad([np.array(word[:-1]) for word in numbers])
-    following, _ = sequences.pad([np.array(word[1:]) for word in numbers])
+    letter, following, lengths = common.next_codes(numbers)
     return {"letter": letter, "following": following, "lengths": lengths}
 
 
@@ -116,8 +115,7 @@ def beam_search(cell: Cell, width: int, longest: int = LONGEST) -> list[Found]:
 
 def log_probability(cell: Cell, letters: list[tuple[int, ...]]) -> NDArray[Any]:
     """Return the logarithm of the probability of each sequence, by one call over whole sequences."""
-    before, lengths = sequences.pad([np.array([END, *word[:-1]]) for word in letters])
-    following, _ = sequences.pad([np.array(word) for word in letters])
+    before, following, lengths = common.next_codes([[END, *word] for word in letters])
     with mg.no_grad():
         losses = cell.compile()(letter=before, following=following, lengths=lengths)["L"]
     return -np.asarray(losses.sum(axis=0))  # at masked steps they are 0

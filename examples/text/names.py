@@ -58,9 +58,8 @@ def encoded(named: Sequence[Named]) -> dict[str, Any]:
     one_hot = np.eye(len(LETTERS))
     x, lengths = sequences.pad([one_hot[[LETTERS.index(letter) for letter in name]] for name, _ in named])
     languages = np.array([number for _, number in named])
-    # The mean over all letters is the mean over the names where each last letter counts as much as a name is long.
-    end = (np.arange(1, len(x) + 1)[:, None] == lengths) * lengths.mean()
-    return {"x": x, "lengths": lengths, "language": np.broadcast_to(languages, x.shape[:2]), "end": end}
+    return {"x": x, "lengths": lengths, "language": np.broadcast_to(languages, x.shape[:2]),
+            "end": common.at_their_ends(lengths)}
 
 
 def opinions(cell: Cell, named: Sequence[Named]) -> list[NDArray[np.float64]]:

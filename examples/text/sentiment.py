@@ -205,10 +205,8 @@ def encoded(reviews: Sequence[Review]) -> dict[str, Any]:
     """Return reviews as inputs of a network."""
     w, lengths = sequences.pad([np.array([WORDS.index(word) for word in each.text.split()]) for each in reviews])
     praises = np.array([each.praises for each in reviews], np.float32)
-    # The mean over all words is the mean over the reviews where each last word counts as much as a review is long.
-    end = (np.arange(1, len(w) + 1)[:, None] == lengths) * lengths.mean(dtype=np.float32)
-    return {"w": w, "lengths": lengths, "praises": np.broadcast_to(praises, w.shape), "end": end.astype(np.float32),
-            "scale": np.ones(len(reviews), np.float32)}
+    return {"w": w, "lengths": lengths, "praises": np.broadcast_to(praises, w.shape),
+            "end": common.at_their_ends(lengths).astype(np.float32), "scale": np.ones(len(reviews), np.float32)}
 
 
 def right(cell: Cell, reviews: Sequence[Review]) -> float:
@@ -238,22 +236,20 @@ def influence(cell: Cell, text: str) -> tuple[NDArray[np.float64], NDArray[np.fl
 def draw_words(file: Path, cell: Cell, texts: Sequence[str]) -> None:
     """Draw for each review the gradient by word, and below it the probability of praise so far."""
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
-
     longest = max(len(text.split()) for text in texts)
-    figure = Figure(figsize=(11, 1.35 * len(texts) + 0.8), layout="constrained")
-    for axes, text in zip(figure.subplots(len(texts), 1), texts):
-        adds, p = influence(cell, text)
-        for column, word in enumerate(text.split()):
-            shade = 0.5 + 0.28 * adds[column] / np.abs(adds).max()
-            tile(axes, column, 1, word, colormaps["PuOr"](shade))
-            tile(axes, column, 0, f"{p[column]:.2f}", colormaps["PuOr"](0.2 + 0.6 * p[column]))
-        axes.text(-0.1, 1.5, "adds", ha="right", va="center", fontsize=11)
-        axes.text(-0.1, 0.5, "praise so far", ha="right", va="center", fontsize=11)
-        axes.set(xlim=(-1.6, longest), ylim=(0, 2))
-        axes.axis("off")
-    figure.suptitle("Integrated gradient by word: for praise (purple) or against (orange); below it p(praise) so far")
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (11, 1.35 * len(texts) + 0.8)) as figure:
+        for axes, text in zip(figure.subplots(len(texts), 1), texts):
+            adds, p = influence(cell, text)
+            for column, word in enumerate(text.split()):
+                shade = 0.5 + 0.28 * adds[column] / np.abs(adds).max()
+                tile(axes, column, 1, word, colormaps["PuOr"](shade))
+                tile(axes, column, 0, f"{p[column]:.2f}", colormaps["PuOr"](0.2 + 0.6 * p[column]))
+            axes.text(-0.1, 1.5, "adds", ha="right", va="center", fontsize=11)
+            axes.text(-0.1, 0.5, "praise so far", ha="right", va="center", fontsize=11)
+            axes.set(xlim=(-1.6, longest), ylim=(0, 2))
+            axes.axis("off")
+        figure.suptitle("Integrated gradient by word: for praise (purple) or against (orange); below it p(praise) so "
+                        "far")
 
 
 def tile(axes: Any, column: int, bottom: int, text: str, color: Any) -> None:

@@ -67,8 +67,7 @@ def read(batch: Words) -> dict[str, Any]:
 
 def taught(batch: Words) -> dict[str, Any]:
     """Return the decoder's input and target: .cba and cba. for the word abc."""
-    labels, lengths = sequences.pad([[*word[::-1], 0] for word in batch])
-    before, _ = sequences.pad([[0, *word[::-1]] for word in batch])
+    before, labels, lengths = common.next_codes([[0, *word[::-1], 0] for word in batch])
     return {"w": ONE_HOT[before], "label": labels, "lengths": lengths}
 
 

@@ -109,16 +109,11 @@ def read(reports: Sequence[Report]) -> dict[str, Any]:
     return {"x": x, "lengths": lengths}
 
 
-def valid(lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which sentences of the padded reports there are, (batch, S)."""
-    return np.arange(lengths.max()) < lengths[:, None]
-
-
 def taught(reports: Sequence[Report]) -> joint.Batch:
     """Return the inputs of both networks, with the sentences that are to be chosen."""
     source = read(reports)
     label = np.array([each.summary for each in reports]).T
-    return joint.Batch(source, {"label": label, "valid": valid(source["lengths"])})
+    return joint.Batch(source, {"label": label, "valid": common.valid(source["lengths"])})
 
 
 def weights_of(encoder: Cell, decoder: Cell, reports: Sequence[Report]) -> NDArray[Any]:
@@ -144,10 +139,7 @@ def draw_report(file: Path, encoder: Cell, decoder: Cell, shown: Report) -> None
         axes.figure.set_size_inches(10, 0.42 * len(lines) + 1.3)
         axes.imshow(np.column_stack([*weights[:, 0], first * 0.5]), cmap="Blues", vmin=0, vmax=1, aspect="auto",
                     zorder=2)
-        for (step, line), weight in np.ndenumerate(weights[:, 0]):
-            if weight >= 0.005:
-                axes.text(step, line, f"{weight:.2f}", ha="center", va="center", zorder=3,
-                          color="white" if weight > 0.5 else "black")
+        common.write_weights(axes, weights[:, 0].T)
         axes.axvline(CHOSEN - 0.5, color="black", zorder=4)
         axes.set_xticks(range(CHOSEN + 1), [*(f"t = {step}" for step in range(1, CHOSEN + 1)), "first three"])
         axes.xaxis.tick_top()

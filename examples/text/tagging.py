@@ -106,17 +106,14 @@ def dependence(cell: Cell, words: Words) -> NDArray[np.float64]:
 def draw_dependence(file: Path, seen: dict[str, NDArray[np.float64]]) -> None:
     """Draw a map for each direction; unseen letters are white."""
     from matplotlib.colors import LogNorm
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    largest = max(values.max() for values in seen.values())
-    for axes, (reader, values) in zip(figure.subplots(1, len(seen)), seen.items()):
-        shades = axes.imshow(np.where(values > 0, values, np.nan), cmap="viridis", origin="lower",
-                             extent=(0.5, STEPS + 0.5) * 2, norm=LogNorm(largest * 1e-3, largest))
-        steps = range(1, STEPS + 1)
-        axes.set(title=reader, xlabel="letter s", ylabel="tag t", xticks=steps, yticks=steps)
-    figure.colorbar(shades, ax=figure.axes, label="|dL[t]/dx[s]|", extend="min")
-    figure.savefig(file, dpi=110)
+    with common.figure(file, (10, 3.6)) as figure:
+        largest = max(values.max() for values in seen.values())
+        for axes, (reader, values) in zip(figure.subplots(1, len(seen)), seen.items()):
+            shades = axes.imshow(np.where(values > 0, values, np.nan), cmap="viridis", origin="lower",
+                                 extent=(0.5, STEPS + 0.5) * 2, norm=LogNorm(largest * 1e-3, largest))
+            steps = range(1, STEPS + 1)
+            axes.set(title=reader, xlabel="letter s", ylabel="tag t", xticks=steps, yticks=steps)
+        figure.colorbar(shades, ax=figure.axes, label="|dL[t]/dx[s]|", extend="min")
 
 
 def example(options: common.Options) -> None:

@@ -149,15 +149,14 @@ def read(batch: Sequence[int]) -> dict[str, Any]:
 def places(lengths: NDArray[np.int64]) -> dict[str, Any]:
     """Return the statics of the decoder that tell where a German text ends."""
     place = np.arange(lengths.max())
-    return {"valid": place < lengths[:, None], "final": (place == lengths[:, None] - 1).astype(np.float32)}
+    return {"valid": common.valid(lengths), "final": (place == lengths[:, None] - 1).astype(np.float32)}
 
 
 def taught(batch: Sequence[int]) -> joint.Batch:
     """Return the inputs of both networks, with the words that are to be written."""
     source = read(batch)
-    codes = [[ENGLISH.index(word) for word in [END, *english(n), END]] for n in batch]
-    before, lengths = sequences.pad([code[:-1] for code in codes])
-    label, _ = sequences.pad([code[1:] for code in codes])
+    before, label, lengths = common.next_codes([[ENGLISH.index(word) for word in [END, *english(n), END]]
+                                                for n in batch])
     return joint.Batch(source, {"w": before, "label": label, "lengths": lengths, **places(source["lengths"])})
 
 
