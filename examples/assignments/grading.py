@@ -33,8 +33,8 @@ OUTPUT_OF = re.compile(r"(\s*[\w., ]+= *)[!%].*")
 HELP = re.compile(r"\s*(?:\?{1,2}[\w.*]+|[\w.*]+\?{1,2})\s*")
 UNKNOWN = "no mistake that we know gives these numbers"
 EARNED = "it counts when the results are right"
-SYNTAX = "SyntaxError", "IndentationError", "TabError"
-FROM_CALLS = "RecursionError", "MemoryError", "TypeError", *SYNTAX  # errors in calling a function
+FROM_CALLS = ("RecursionError", "MemoryError", "TypeError", "SyntaxError", "IndentationError",
+              "TabError")  # errors in calling a function
 METHODS = "forward", "backward"  # of several classes: the name alone doesn't tell which
 MISSING = Strange("")  # a result that isn't there
 OTHERS = "other numbers: "  # before the name of a hidden check that repeats another
@@ -487,7 +487,6 @@ class SecondCall:
                                    f"{_ratio(first[name], second.get(name))}", function=function)
         return self._sizes(answers) or _earned(self.earned, answers)
 
-
     def _sizes(self, answers: Answers) -> Finding | None:
         """Return a finding where results are wrong for the smallest sizes alone."""
         for question, results in self.right.items():
@@ -497,12 +496,12 @@ class SecondCall:
             last = max((name.partition(" ")[0] for name in found), default="0")
             for name, right in results.items():
                 mine = found.get(f"{last} {name}", MISSING)
-                cause = wrong_shape(question, name, mine, right) or (
-                    "" if same(mine, right) else f"{name} of {_function(question)} is wrong")
-                if cause:
-                    return Finding(f"with {self.sizes}, {cause}", function=_function(question), follows=True,
-                                   numbers="" if wrong_shape(question, name, mine, right) else
-                                   difference(name, mine, right))
+                cause, numbers = wrong_shape(question, name, mine, right), ""
+                if cause is None and not same(mine, right):
+                    cause, numbers = f"{name} of {_function(question)} is wrong", difference(name, mine, right)
+                if cause is not None:
+                    return Finding(f"with {self.sizes}, {cause}", numbers=numbers, function=_function(question),
+                                   follows=True)
         return None
 
 
@@ -573,8 +572,6 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     if error.get("place", "student") == "" and kind not in FROM_CALLS:
         return f"{what} returns something of another form than the text describes"
     hint = ""
-    if kind in SYNTAX:
-        message = re.sub(r" \([^()]*line \d+\)$", "", message)  # _line names it
     if kind == "ValueError" and ("matmul" in message or "not aligned" in message):
         message = message.partition(", with gufunc")[0]
         hint = " (the shapes of a product don't fit: is a transpose missing, or the order wrong?)"
@@ -585,8 +582,6 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
         hint = " (a long chain is deeper than Python's stack: use a loop and a list of your own)"
     elif kind == "ModuleNotFoundError" and "here (" not in message:
         hint = " (a file of your own must be handed in too, beside this one and in no folder of its own)"
-    elif kind == "SyntaxError":
-        message = re.sub(r" \([^()]*, line \d+\)$", "", message)
     return f"{what} raised {kind}{message and ': '}{message}{hint}{_line(error)}"
 
 

@@ -28,7 +28,6 @@ NETWORKS: dict[str, Sequence[Edge]] = {
     # Neither the names nor the edges, forward or backward, are in an order in which a step can be computed.
     "branches": [("k", "a", 0), ("e", "k", 0), ("g", "a", 0), ("g", "a", 2), ("u", "a", 0), ("g", "k", 0),
                  ("x", "g", 0), ("k", "g", 1), ("g", "e", 0)]}
-LOOP = [("x", "p", 0), ("q", "p", 0), ("r", "q", 0), ("p", "r", 0), ("p", "p", 1)]
 LETTERS = "abcdefghjkmnpqrsuvwxyz"
 ATTEMPTS = 40
 
