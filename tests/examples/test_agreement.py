@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from painters import painting
 
 from examples import common
 from examples.text import agreement
@@ -137,14 +134,6 @@ class TestTheMeasures:
 def test_a_program_can_have_another_default_seed() -> None:
     assert common.Parser("agreement", "", seed=2).parse_args([]).seed == 2
     assert common.Parser("agreement", "").parse_args([]).seed == 0
-
-
-@painting
-def test_a_short_run_draws_its_pictures(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    agreement.example(common.Options(seed=0, steps=3, small=True, out=tmp_path))
-    drawn = sorted(path.stem for path in tmp_path.iterdir())
-    assert drawn == ["distance", "encoding", "gates", "listing", "loss", "network"]
 
 
 def right(learned: agreement.Encodings, tested: agreement.Encodings) -> NDArray[np.float64]:

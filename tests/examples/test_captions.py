@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from painters import painting
 
-from examples import common
 from examples.images import captions
 from rnn import Cell, t
 
@@ -159,13 +156,6 @@ def test_a_scene_fades_where_no_attention_is() -> None:
 def test_the_title_of_the_attention_is_what_was_measured() -> None:
     attention = {"colour of the first": np.array([0.9, 0.03]), "colour of the second": np.array([0.07, 0.8])}
     assert "85% of the attention is on the object, 5% on the other one" in captions.attention_title(attention)
-
-
-@painting
-def test_a_short_run_draws_its_pictures(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    captions.example(common.Options(seed=0, steps=3, small=True, out=tmp_path))
-    assert sorted(path.stem for path in tmp_path.iterdir()) == ["accuracy", "attention", "captions", "loss", "network"]
 
 
 @pytest.mark.slow

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from painters import painting
 
 import minigrad as mg
-from examples import common
 from examples.signals import speech
 from rnn import Cell
 
@@ -153,13 +150,6 @@ class TestTheDecoder:
                                                    ("abc", "abc", 0), ("flaw", "lawn", 2)])
     def test_counts_the_fewest_edits(self, a: str, b: str, edits: int) -> None:
         assert speech.distance([*map(ord, a)], [*map(ord, b)]) == edits
-
-
-@painting
-def test_a_short_run_draws_its_pictures(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    speech.example(common.Options(seed=0, steps=3, small=True, out=tmp_path))
-    assert sorted(path.stem for path in tmp_path.iterdir()) == ["alignment", "errors", "loss", "network", "posteriors"]
 
 
 @pytest.mark.slow

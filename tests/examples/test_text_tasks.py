@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from painters import painting
 
 import minigrad as mg
 
@@ -22,10 +21,6 @@ from examples.text import answers, sentiment, summary, translation
 
 SEEDS = [0, 1, 2]
 STEPS = {"sentiment": 500, "answers": 1000, "summary": 500, "translation": 500}
-PICTURES = {"sentiment": ["loss", "network", "shares", "words"],
-            "answers": ["LSTM", "loss", "memory_network", "searches", "shares"],
-            "summary": ["agreement", "decoder", "encoder", "loss", "report"],
-            "translation": ["attention", "decoder", "digits", "encoder", "loss"]}
 
 
 def rng(*seed: int) -> np.random.Generator:
@@ -39,15 +34,6 @@ def printed(name: str, folder: Path, capsys: pytest.CaptureFixture[str], **optio
     module.example(common.Options(**{"seed": 0, "steps": STEPS[name], "small": False, "out": folder, **options}))
     lines = [line.split(":", 1) for line in capsys.readouterr().out.splitlines() if "%" in line]
     return {start: [float(number) for number in re.findall(r"([\d.]+)%", rest)] for start, rest in lines}
-
-
-@painting
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_small_run_draws_all_pictures(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    printed(name, tmp_path, capsys, steps=3, small=True)
-    assert sorted(path.stem for path in tmp_path.iterdir()) == PICTURES[name]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
 
 
 class TestEncoderAndDecoder:

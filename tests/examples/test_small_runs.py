@@ -1,4 +1,4 @@
-"""Examples of machines and of probability as programs: with --small they print and draw all that they do."""
+"""Examples that print and draw all that they do with --small, too."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from painters import painting
 from examples import common
 
 PICTURES = {
+    "images.captions": ["accuracy", "attention", "captions", "loss", "network"],
     "machines.counter_machine": ["counters", "machine"],
     "machines.stack_machine": ["limits", "machine", "stack", "tape"],
     "machines.turing_machine": ["machine", "tape"],
     "probability.hmm": ["learning", "posterior", "recurrence"],
     "probability.kalman": ["band", "filter", "learning", "track"],
     "probability.markov_chain": ["fixed_points", "rates", "recurrence", "walkers"],
+    "signals.speech": ["alignment", "errors", "loss", "network", "posteriors"],
+    "text.agreement": ["distance", "encoding", "gates", "listing", "loss", "network"],
+    "text.answers": ["LSTM", "loss", "memory_network", "searches", "shares"],
+    "text.sentiment": ["loss", "network", "shares", "words"],
+    "text.summary": ["agreement", "decoder", "encoder", "loss", "report"],
+    "text.translation": ["attention", "decoder", "digits", "encoder", "loss"],
 }
 
 
