@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from minigrad import Tensor
 from minigrad.interactive.pictures import Bundle, drawn, view
+from minigrad.provenance import call_site
 
 from .language import cycles, dependencies
 from .language.equations import Definition
@@ -92,13 +93,15 @@ class Cell(Definition):
         options, inputs = UnrollOptions.split(T, keywords)
         return unroll(self, inputs, options)
 
-    def compile(self, loss: str | None = None, reduction: str = "sum") -> Compiled:
+    def compile(self, loss: str | None = None, reduction: str = "sum",
+                backend: Literal["numpy", "numba"] = "numpy") -> Compiled:
         """Return the definition as a NumPy program: the numbers of `unroll` and `backward`, without a graph.
 
         Args:
             loss: the signal whose sum over steps and sequences is the loss, one number for each; a call then
                 computes all gradients too. None: call `fast.backward(y=...)` for gradients.
             reduction: "sum", or "mean".
+            backend: "numba" compiles the loops over time to machine code; it needs the extra `fast`.
 
         Returns:
             A `Compiled`, here called fast: `fast(x=data)` takes the inputs and options of `unroll`, and returns
@@ -106,11 +109,24 @@ class Cell(Definition):
 
         Raises:
             DefinitionError: where the definition can't be computed.
-            ValueError: for an unknown loss, or one that is a vector.
+            ValueError: for an unknown loss, or one that is a vector; for an unknown backend.
+            ModuleNotFoundError: for "numba" without Numba or SciPy; says how to install them.
         """
         from .compiler.api import Compiled
+        from .compiler.backends import NUMPY
 
-        return Compiled(self, loss, reduction)
+        if backend == "numpy":
+            return Compiled(self, loss, reduction, NUMPY)
+        if backend != "numba":
+            raise ValueError(f"backend is 'numpy' or 'numba', not {backend!r} (at {call_site()})")
+        try:
+            from .fast.backend import NUMBA
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("rnn"):
+                raise
+            raise ModuleNotFoundError(f"{error.name} isn't installed (at {call_site()}): backend='numba' needs pip "
+                                      "install 'minigrad-rnn[fast]'", name=error.name) from error
+        return Compiled(self, loss, reduction, NUMBA)
 
     def to_jax(self) -> JaxFunction:
         """Return the definition as a pure function of JAX arrays, f(parameters, inputs); see rnn.export.jax."""

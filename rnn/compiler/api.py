@@ -37,9 +37,10 @@ from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
 from rnn.unrolling.unroll import located
 
+from .backends import NUMPY, LoopBackends, NumpyBackend
 from .emit import save_program
 from .execution import Call, CallPlan, Loaded
-from .pipeline import GradientRequest, Program
+from .pipeline import GradientRequest
 from .stream import Stream
 
 MOST_PLANS = 500  # shapes of data whose checks are remembered
@@ -131,7 +132,8 @@ class Compiled:
         reduction: "sum", or "mean": over the steps and sequences that count.
     """
 
-    def __init__(self, cell: Definition, loss: str | None = None, reduction: str = "sum") -> None:
+    def __init__(self, cell: Definition, loss: str | None = None, reduction: str = "sum",
+                 by: NumpyBackend = NUMPY) -> None:
         check(cell)
         if loss is not None and not isinstance(loss, str):
             raise TypeError(f"loss= is the name of one signal, not {loss!r:.60} (at {call_site()}): for several losses "
@@ -158,6 +160,7 @@ class Compiled:
         self.cell = cell
         self.loss = loss
         self.reduction = reduction
+        self._by = by
         self._programs: dict[Any, Loaded] = {}
         self._plans: dict[Any, CallPlan] = {}  # by the names, shapes and dtypes of the inputs
         self._numbers = itertools.count()  # of programs
@@ -176,7 +179,7 @@ class Compiled:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy is made: the definition is compiled again, where it is used."""
-        return type(self), (self.cell, self.loss, self.reduction)
+        return type(self), (self.cell, self.loss, self.reduction, self._by)
 
     @property
     def _last(self) -> Call | None:
@@ -287,7 +290,7 @@ class Compiled:
         """Return the program of some signals alone, for single steps: without a loss, and with weights prepared."""
         found = self._parts.get(signals)
         if found is None or found.cell.version != self.cell.version:
-            found = self._parts[signals] = Compiled(part_of(self.cell, signals))
+            found = self._parts[signals] = Compiled(part_of(self.cell, signals), by=self._by)
             found._split = True
         return found
 
@@ -305,13 +308,18 @@ class Compiled:
         """The text of the program: that of the last call; before, that for plain data of the declared sizes."""
         return self._latest().text
 
+    @property
+    def backend(self) -> LoopBackends:
+        """Which backend computes each loop over time: of the last call; before, for plain data of declared sizes."""
+        return LoopBackends(self._by.name, dict(self._latest().program.code.loops))
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the program as a Python file that needs NumPy alone; whole, or not at all.
 
         Raises:
             DefinitionError: where it calls an operation that isn't minigrad's own.
         """
-        loaded = self._latest()
+        loaded = self._latest().by_numpy()
         return save_program(loaded.program.code, loaded.text, Path(path))
 
     # ---- which program
@@ -356,10 +364,11 @@ class Compiled:
         key = options, wanted, dtype, self.cell.version, tuple(x.requires_grad for x in leaves(self.cell))
         found = self._programs.get(key)
         if found is None:
-            program = Program(self.cell, options, wanted, split=self._split)
-            if wanted.loss is not None and program.lowered.roots[wanted.loss].shape:
-                raise ValueError(_no_loss(self.cell.signals[wanted.loss], program.lowered.roots[wanted.loss].shape))
-            found = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{next(self._numbers)}")
+            name = f"{self.cell.name} {id(self):x}.{next(self._numbers)}"
+            found = self._by.load(self.cell, options, wanted, dtype, name, self._split)
+            if wanted.loss is not None and found.program.lowered.roots[wanted.loss].shape:
+                raise ValueError(_no_loss(self.cell.signals[wanted.loss],
+                                          found.program.lowered.roots[wanted.loss].shape))
             for old in [x for x in self._programs if x[3] != self.cell.version]:  # of the definition before a change
                 self._programs.pop(old, None)
             self._programs[key] = found

@@ -39,10 +39,11 @@ class Boundary(NamedTuple):
 
 def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: Names, boundaries: list[Boundary],
              weights: Collection[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node],
-             split: bool = False) -> Code:
+             split: bool = False, codegen: type[Codegen] | None = None) -> Code:
     """Return the text of a program.
 
     Args:
+        codegen: the class that writes it; by default Codegen.
         split: whether what the weights alone determine is computed by a function of its own.
         outputs: a signal at a step, such as h[t] -> its node. A comment in the program names the signal.
         gradients: name in the result of the backward pass -> node.
@@ -55,7 +56,7 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
                                   [node for node in weights if node in read]))
     code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries],
                 Function([], functions[0].weights) if split else None)
-    gen = Codegen(code, plan, names, outputs)
+    gen = (codegen or Codegen)(code, plan, names, outputs)
     gen.allocate()
     gen.copy_inputs(code.forward)
     for name, node, step in boundaries:

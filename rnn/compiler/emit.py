@@ -117,6 +117,8 @@ class Code:
     constants: dict[str, float] = field(default_factory=dict)  # numbers in formulas
     written_for: dict[str, Node] = field(default_factory=dict)  # line of the program -> the node that it computes
     gradients: dict[str, str] = field(default_factory=dict)  # name in the result -> expression
+    compiled: dict[str, list[str]] = field(default_factory=dict)  # functions that a backend compiles: name -> lines
+    loops: dict[str, str] = field(default_factory=dict)  # loop over time -> the backend that computes it, and why
 
 
 def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> str:

@@ -71,6 +71,10 @@ class Loaded:
             node.op.tensor for node in program.code.prepare.weights]  # type: ignore[union-attr]
         self.labels = integer_tensors(program.lowered.cell)
 
+    def by_numpy(self) -> Loaded:
+        """Return the same program for NumPy alone."""
+        return self
+
     def run(self, function: Any, arguments: Iterable[Any], options: Mapping[str, Any]) -> Any:
         """Call a function of the program.
 

@@ -39,7 +39,7 @@ from rnn.language.equations import Definition
 from rnn.language.expressions import Time
 
 from .buffers import BufferPlan, Lifetimes
-from .codegen import Boundary, generate
+from .codegen import Boundary, Codegen, generate
 from .emit import Names
 
 Observer = Callable[[str, Any], None]
@@ -72,8 +72,10 @@ class Program:
     Args:
         observe: called after each pass with its name and its result: nodes, blocks, or the plan of the arrays.
         split: whether what the weights alone determine is computed by a function of its own, if there are no gradients.
+        codegen: writes the text.
 
     Attributes:
+        request: the argument.
         lowered: the definition as nodes.
         names: the names of nodes in the text.
         boundaries: (signal, step) -> the value there; step 0 and less before, 1 and more after the sequence.
@@ -84,7 +86,8 @@ class Program:
     """
 
     def __init__(self, cell: Definition, options: LoweringOptions, request: GradientRequest,
-                 observe: Observer = unobserved, split: bool = False) -> None:
+                 observe: Observer = unobserved, split: bool = False, codegen: type[Codegen] = Codegen) -> None:
+        self.request = request
         self.lowered = lower(cell, options)
         roots = self.lowered.roots.values()
         nodes = ordered(roots)
@@ -128,7 +131,7 @@ class Program:
                    for name, node in self.lowered.roots.items()}
         self.code = generate(passes, self.plan, self.names, list(self.boundaries.values()),
                              self.lowered.weights.values(), signals,
-                             {self.gradients[key]: node for key, node in gradients.items()}, split and not gradients)
+                             {self.gradients[key]: node for key, node in gradients.items()}, split and not gradients, codegen)
         self.outputs = {name: self.names.of[node] for name, node in self.lowered.roots.items()}
 
     def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:

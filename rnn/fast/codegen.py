@@ -1,0 +1,101 @@
+"""Code generation for the backend "numba": the NumPy program, in which a loop over time is a call of one function."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from rnn.compiler.codegen import Codegen
+from rnn.compiler.emit import Code
+from rnn.ir.nodes import Node, SumOverTime
+from rnn.ir.schedule import Block
+
+from .formulas import Unsupported
+from .groups import sunk_nodes
+from .loops import LoopText, LoopWriter
+
+
+class FastCodegen(Codegen):
+    """Writes loops as functions for Numba, and those that it can't write as the NumPy backend does."""
+
+    def _loop(self, block: Block, tiles: str) -> list[str]:
+        tiled = self.lifetimes.tiled[id(block)]
+        sunk = sunk_nodes(tiled, block.nodes, self.lifetimes.users)
+        text = self._text(block, sunk, tiles)
+        if text is None:
+            return super()._loop(block, tiles)
+        outer, self.views = self.views, {}
+        self.in_loop = False
+        before = [line for node in tiled if node not in sunk for line in self.statements(node)]
+        self.in_loop = True
+        first = [f"arrays.{self.name(node.inputs[0])}.fill(0)" for node in block.nodes
+                 if node in self.lifetimes.carried]
+        first += self._start_sums(block) + self._arguments(text)
+        if not before and not text.tiled:
+            self.views = {**outer, **self.views}
+            return [*first, *self._call(text, "T")]
+        lines = [*before, *self._call(text, "len(arrays.t)")]
+        self._write_tiles(tiles, lines)
+        self.views = outer
+        order = f"all_steps.{tiles}" if block.direction > 0 else f"reversed(all_steps.{tiles})"
+        return [*first, f"for arrays in {order}:  # a tile of steps", "    flat, by_step = arrays.flat, arrays.by_step",
+                *(f"    {line}" for line in lines), "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
+
+    def _skewed_loop(self, block: Block) -> list[str]:
+        text = self._text(block, [], "forward_tiles" if block.direction > 0 else "backward_tiles")
+        if text is None:
+            return super()._skewed_loop(block)
+        return [*self._start_sums(block), *self._arguments(text), *self._call(text, "T")]
+
+    def _text(self, block: Block, sunk: list[Node], tiles: str) -> LoopText | None:
+        """Return a loop as a function; None, with the reason in the program's record, where it can't be."""
+        name = self.names.free(re.sub(r"tiles\d*", "loop", tiles))
+        try:
+            text = LoopWriter(block, sunk, self.plan, self.names).write(name)
+        except Unsupported as error:
+            self.code.loops[name] = f"numpy: {error}{self._origin(block)}"
+            return None
+        self.code.loops[name] = "numba"
+        self.code.compiled[name] = text.lines
+        return text
+
+    @staticmethod
+    def _origin(block: Block) -> str:
+        lines = dict.fromkeys(str(node.origin) for node in block.nodes if node.origin is not None)
+        return f" (at {', '.join(lines)})" if lines else ""
+
+    def _arguments(self, text: LoopText) -> list[str]:
+        """Return the lines before a loop that make its matrices and other values without steps contiguous."""
+        lines = []
+        for name, node in text.weights.items():
+            if node.shape and not isinstance(node.op, SumOverTime):
+                lines.append(f"{name}_given = {self.call('ascontiguousarray', self.ref(node))}")
+        for name, (node, transposed) in text.matrices.items():
+            lines.append(f"{name} = {self.call('ascontiguousarray', self.ref(node) + '.T' * transposed)}")
+        return lines
+
+    def _call(self, text: LoopText, steps: str) -> list[str]:
+        name = text.lines[0].split("(")[0].split()[1]
+        weights = [x if isinstance(node.op, SumOverTime) else f"{x}_given" if node.shape else f"FLOAT({self.ref(node)})"
+                   for x, node in text.weights.items()]
+        arguments = [steps, "B", *(f"arrays.{x}" for x in text.arrays), *weights, *text.matrices]
+        return textwrap.wrap(f"{name}({', '.join(arguments)})", 110, break_long_words=False,
+                             subsequent_indent=" " * (len(name) + 1))
+
+
+def without_unused(code: Code, kept: set[str]) -> None:
+    """Remove the lines that make arrays which nothing reads: the values that a loop holds in variables.
+
+    Args:
+        kept: names of arrays that the caller reads.
+    """
+    text = [*code.forward.lines, *code.backward.lines, *code.views.values(),
+            *(line for tiles in code.tiles for line in tiles.lines)]
+    used = {*kept, *re.findall(r"\barrays\.(\w+)", "\n".join(text))}
+    lines = []
+    for line in reversed(code.buffers):
+        name, made = re.match(r"arrays\.(\w+) = (.*)", line).groups()  # type: ignore[union-attr]
+        if name in used:
+            lines.append(line)
+            used.update(re.findall(r"\barrays\.(\w+)", made))
+    code.buffers = lines[::-1]

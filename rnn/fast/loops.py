@@ -1,0 +1,379 @@
+"""The text of a loop over time as one function for Numba.
+
+Each step is a list of statements (`groups.py`): nests of loops over elements, in which all elementwise operations of a
+shape are one expression after another, products, and sums. Nothing is allocated in a loop.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from minigrad import ops
+from rnn.compiler.buffers import BufferPlan, Extent
+from rnn.compiler.emit import Names
+from rnn.ir import nodes as ir
+from rnn.ir.matrices import is_product, product_kind
+from rnn.ir.nodes import Node
+from rnn.ir.schedule import Block
+
+from .formulas import Unsupported, expanded, number, scalar, takes_truth
+from .groups import Group, Groups, is_fused
+from .places import Place, is_bool, peeled, place_of
+
+VARIABLES = "i", "j", "k", "l", "m", "n"  # over the axes of a value; b is that of the batch
+Variables = tuple[str, ...]
+
+
+class LoopText(NamedTuple):
+    """A loop as a function.
+
+    Attributes:
+        lines: of the function, from its `def` on.
+        arrays: the names of the program's arrays that it takes, after T and B.
+        weights: the values without steps that it takes after them, by their names.
+        matrices: matrices that it takes after them: name of the argument -> the node, and whether it is transposed.
+        tiled: whether some of the arrays have space for a tile of steps alone.
+    """
+
+    lines: list[str]
+    arrays: list[str]
+    weights: dict[str, Node]
+    matrices: dict[str, tuple[Node, bool]]
+    tiled: bool
+
+
+class LoopWriter:
+    """Writes one loop.
+
+    Args:
+        array_name: names of arrays of the program.
+        sunk: what is computed for this loop alone, and in it.
+    """
+
+    def __init__(self, block: Block, sunk: list[Node], plan: BufferPlan, names: Names) -> None:
+        self.block = block
+        self.plan = plan
+        self.program_names = names
+        self.local = Names()
+        self.local.taken.update(("b", *VARIABLES, "sigmoid", "product", "T", "B", "FLOAT"))
+        self.arrays: dict[str, Node] = {}
+        self.weights: dict[str, Node] = {}
+        self.matrices: dict[str, tuple[Node, bool]] = {}
+        self.taken: dict[str, str] = {}  # name of an array or a weight in the program -> that of the argument
+        self.sunk = sunk
+
+    def write(self, name: str) -> LoopText:
+        """Return the function.
+
+        Raises:
+            Unsupported: where the loop contains an operation that isn't compiled.
+        """
+        if any(x.size == 0 for x in self.block.nodes):
+            raise Unsupported("a value without elements")
+        backward = self.block.direction < 0
+        body: list[str] = []
+        if self.block.skewed:
+            for offset, nodes in groupby(self.block.nodes, self.block.offset.__getitem__):
+                step = f"iteration - {offset}"
+                body += [f"t = {f'T - 1 - ({step})' if backward else step}", "if 0 <= t < T:",
+                         *_indented(self._step(list(nodes), []))]
+            head = f"for iteration in range(T + {max(self.block.offset.values())}):"
+        else:
+            body = self._step(list(self.block.nodes), self.sunk)
+            head = f"for t in range({'T - 1, -1, -1' if backward else 'T'}):"
+        arguments = ", ".join(["T", "B", *(self.taken[x] for x in (*self.arrays, *self.weights)), *self.matrices])
+        signature = textwrap.fill(f"def {name}({arguments}):", 110, subsequent_indent=" " * (len(name) + 5))
+        tiled = any(self.plan.extent(x) == Extent.TILE for x in self.arrays.values())
+        return LoopText([*signature.splitlines(), f"    {head}", *_indented(_indented(body))], list(self.arrays),
+                        self.weights, self.matrices, tiled)
+
+    def _step(self, nodes: list[Node], sunk: list[Node]) -> list[str]:
+        """Return the lines of one step."""
+        groups = Groups(_in_order([*sunk, *nodes]), set(sunk), self.plan)
+        lines: list[str] = []
+        for group in groups.statements:
+            if group.shape is None:
+                lines += self._single(group.members[0])
+            else:
+                lines += Nest(self, groups, group).lines()
+        return lines
+
+    # ---- arguments
+    def array(self, node: Node) -> str:
+        """Return the name of the argument for the array of a node."""
+        name = self.program_names.give(self.plan.representative(node))
+        self.arrays[name] = node
+        return self._argument(name)
+
+    def weight(self, node: Node) -> str:
+        """Return the name of the argument for a value without steps."""
+        name = self.program_names.give(node)
+        self.weights[name] = node
+        return self._argument(name)
+
+    def matrix(self, node: Node, transposed: bool) -> str:
+        """Return the name of the argument for a matrix of a product, contiguous as it is multiplied."""
+        name = self.program_names.give(node) + ("_T" if transposed else "_rows")
+        self.matrices[name] = node, transposed
+        return name
+
+    def _argument(self, name: str) -> str:
+        if name not in self.taken:
+            self.taken[name] = self.local.free(name)
+        return self.taken[name]
+
+    # ---- elements
+    def element(self, node: Node, variables: Variables, offset: int = 0) -> str:
+        """Return the expression that reads or writes one element of a value in its array."""
+        if isinstance(node.op, ir.Number):
+            return number(node.op.value)
+        if isinstance(node.op, ir.SumOverTime):
+            return _indexed(self.weight(node), ("b", *_shifted(variables, offset)))
+        if not node.timed:
+            index = _shifted(variables, offset)
+            return _indexed(self.weight(node), index) if node.shape else self.weight(node)
+        place = self.place(node)
+        return place.text(self.array(place.array), variables, offset)
+
+    def place(self, node: Node) -> Place:
+        """Return where the elements of a value of each step lie."""
+        return place_of(node, self.plan)
+
+    def whole(self, node: Node) -> str | None:
+        """Return the expression for all sequences of a step as one contiguous array; None where they lie apart."""
+        place = self.place(node)
+        if not place.whole(node.shape) or place.lead == ("t", "0"):
+            return None
+        return self.array(place.array) + ("[t]" if place.lead[0] == "t" else "")
+
+    # ---- statements that are one node
+    def _single(self, node: Node) -> list[str]:
+        kind = product_kind(node)
+        if is_product(node):
+            return self._product(node)
+        if kind is not None:
+            return self._batched_product(node, kind)
+        if isinstance(node.op, (ops.Sum, ops.Mean, ops.Max)):
+            return self._reduction(node)
+        if isinstance(node.op, ir.Concat):
+            return self._concatenation(node)
+        op = node.op.of if isinstance(node.op, (ir.Backward, ir.WeightGrad)) else node.op
+        derivative = "the derivative of " * (op is not node.op)
+        raise Unsupported(f"{derivative}{type(op).__name__} has no compiled form")
+
+    def _product(self, node: Node) -> list[str]:
+        """A vector of each sequence times a matrix that is the same for all: one product for the batch."""
+        transposed = isinstance(node.op, ops.MatVec)
+        matrix, vector = node.inputs if transposed else node.inputs[::-1]
+        x, out = self.whole(vector), self.whole(node)
+        if x is not None and out is not None:
+            return [f"product({x}, {self.matrix(matrix, transposed)}, {out})"]
+        M = _indexed(self.matrix(matrix, transposed), ("j", "i"))
+        return self._nest(node.shape, ["total = FLOAT(0.0)", f"for j in range({vector.shape[0]}):",
+                                       f"    total += {self.element(vector, ('j',))} * {M}",
+                                       f"{self.element(node, ('i',))} = total"])
+
+    def _batched_product(self, node: Node, kind: tuple[int, int]) -> list[str]:
+        """A product of the matrices and vectors of each sequence; the innermost loop goes along the rows of one."""
+        a, b = node.inputs
+        left = ("i", "k") if kind[0] == 2 else ("k",)
+        right = ("k", "j") if kind[1] == 2 else ("k",)
+        out = self.element(node, (*left[:-1], *right[1:]))
+        term = f"{self.element(a, left)} * {self.element(b, right)}"
+        length, rows = a.shape[-1], a.shape[0] if kind[0] == 2 else 0
+        if kind[1] == 1 or not self._along_last(b):
+            lines = ["total = FLOAT(0.0)", f"for k in range({length}):", f"    total += {term}", f"{out} = total"]
+            lines = [f"for j in range({b.shape[1]}):", *_indented(lines)] if kind[1] == 2 else lines
+        else:
+            columns = f"for j in range({b.shape[1]}):"
+            lines = [columns, f"    {out} = FLOAT(0.0)", f"for k in range({length}):", f"    {columns}",
+                     f"        {out} += {term}"]
+        lines = [f"for i in range({rows}):", *_indented(lines)] if rows else lines
+        return ["for b in range(B):", *_indented(lines)]
+
+    def _along_last(self, node: Node) -> bool:
+        """Return whether neighbours along the last axis of a matrix are neighbours in memory."""
+        return not node.timed or self.place(node).axes[-1].of == 1
+
+    def _reduction(self, node: Node) -> list[str]:
+        """A sum, a mean or a maximum over axes."""
+        op, x = node.op, node.inputs[0]
+        axes = op.axis if isinstance(op.axis, tuple) else (op.axis,)
+        if type(op) not in (ops.Sum, ops.Mean, ops.Max, ops.Min) or not x.timed \
+                or not all(isinstance(axis, int) and -x.ndim <= axis < 0 for axis in axes):
+            raise Unsupported(f"{type(op).__name__} over these axes has no compiled form")
+        summed = [axis + x.ndim for axis in axes]
+        variables = VARIABLES[:x.ndim]
+        value = self.element(x, variables)
+        value = f"FLOAT({value})" if is_bool(x) else value
+        start, update = "FLOAT(0.0)", f"total += {value}"
+        if isinstance(op, ops.Max):
+            start = number(float("inf" if isinstance(op, ops.Min) else "-inf"))
+            sign = "<" if isinstance(op, ops.Min) else ">"
+            update = f"total = {value} if {value} {sign} total or {value} != {value} else total"
+        if isinstance(op, ops.Mean):
+            update = f"total += {value} * {number(node.size / x.size)}"
+        inner = _loops([(variables[k], x.shape[k]) for k in summed], [update])
+        kept = [k for k in range(x.ndim) if k not in summed]
+        index = tuple("0" if k in summed else variables[k] for k in range(x.ndim)) if op.keepdims \
+            else tuple(variables[k] for k in kept)
+        lines = [f"total = {start}", *inner, f"{self.element(node, index)} = total"]
+        return ["for b in range(B):", *_indented(_loops([(variables[k], x.shape[k]) for k in kept], lines))]
+
+    def _concatenation(self, node: Node) -> list[str]:
+        """Copy the operands of unequal lengths that weren't computed in their place."""
+        lines, start = [], 0
+        for x in node.inputs:
+            if self.plan.slot_in.get(x) != (node, start):
+                variables = VARIABLES[:x.ndim]
+                lines += self._nest(x.shape, [f"{self.element(node, variables, start)} = "
+                                              f"{self.element(x, variables)}"])
+            start += x.shape[0]
+        return lines
+
+    def _nest(self, shape: Sequence[int], lines: list[str]) -> list[str]:
+        return ["for b in range(B):", *_indented(_loops(list(zip(VARIABLES, shape)), lines))]
+
+
+class Nest:
+    """The nest of loops over elements that computes a group of nodes.
+
+    A line stands in the outermost loop in which all that it reads is known, so `depth` counts loops: 1 is that over
+    the sequences.
+    """
+
+    def __init__(self, writer: LoopWriter, groups: Groups, group: Group) -> None:
+        assert group.shape is not None
+        self.writer = writer
+        self.groups = groups
+        self.shape = group.shape
+        self.members = group.members
+        self.at_depth: list[list[str]] = [[] for _ in range(len(self.shape) + 1)]
+        self.known: dict[object, tuple[str, int]] = {}  # value, offset and indices -> its variable, and the depth
+
+    def lines(self) -> list[str]:
+        """Return the lines of the nest."""
+        for node in self.members:
+            for offset in self.groups.offsets(node):
+                self._compute(node, offset)
+        lines: list[str] = []
+        for depth in range(len(self.shape), -1, -1):
+            lines = self.at_depth[depth] + lines
+            head = "b in range(B)" if depth == 0 else f"{VARIABLES[depth - 1]} in range({self.shape[depth - 1]})"
+            lines = [f"for {head}:", *_indented(lines)]
+        return lines
+
+    def _compute(self, node: Node, offset: int) -> None:
+        """Compute one lane of a node, from its lane of each operand."""
+        if isinstance(node.op, ir.Concat):
+            operand, start = divmod(offset, node.inputs[0].shape[0])
+            text, depth = self._value(node, node.inputs[operand], start)
+        else:
+            offsets = [0 if isinstance(node.op, ir.BroadcastMul) and place == 0 else offset
+                       for place in range(len(node.inputs))]
+            text, depth = self._apply(node, [self._value(node, x, o) for x, o in zip(node.inputs, offsets)], offset)
+        self.known[node, offset, self._own(node)] = text, depth
+        if node in self.groups.stored:
+            target = self.writer.element(node, self._own(node), offset)
+            sign = "+=" if isinstance(node.op, ir.SumOverTime) else "="
+            if target != text:
+                self.at_depth[-1].append(f"{target} {sign} {text}")
+
+    def _apply(self, node: Node, values: list[tuple[str, int]], offset: int) -> tuple[str, int]:
+        """Return the variable that holds the result of an operation, and its depth."""
+        if isinstance(node.op, ir.SumOverTime):
+            return values[0]
+        arguments = [self._typed(node, place, text) for place, (text, _) in enumerate(values)]
+        formula = scalar(node.op, arguments)
+        depth = max([0, *(depth for _, depth in values)])
+        if formula is None:
+            return self._expanded(node, values)
+        if formula in arguments:  # passed on
+            return formula, depth
+        lane = str(offset // self.groups.lane[node]) if len(self.groups.offsets(node)) > 1 else ""
+        return self._assign(f"{node.name or 'v'}_t{lane}", formula, depth), depth
+
+    def _expanded(self, node: Node, values: list[tuple[str, int]]) -> tuple[str, int]:
+        """Compute an operation that consists of others."""
+        found = dict(zip(node.inputs, values))
+        for part in expanded(node):
+            if part in found:
+                continue
+            operands = [found[x] if x in found else (number(x.op.value), 0) for x in part.inputs]
+            if isinstance(part.op, ir.Number):
+                found[part] = number(part.op.value), 0
+                continue
+            arguments = [self._typed(part, place, text) for place, (text, _) in enumerate(operands)]
+            formula = scalar(part.op, arguments)
+            depth = max([0, *(depth for _, depth in operands)])
+            if formula is None:
+                found[part] = self._expanded(part, operands)
+            else:
+                found[part] = self._assign(f"{node.name or 'v'}_part", formula, depth), depth
+        return found[part]
+
+    def _assign(self, wish: str, formula: str, depth: int) -> str:
+        name = self.writer.local.free(wish)
+        self.at_depth[depth].append(f"{name} = {formula}")
+        return name
+
+    def _typed(self, node: Node, place: int, text: str) -> str:
+        """Return an operand as a number of the program's type, or as a truth value."""
+        x = node.inputs[place]
+        truth = is_bool(x)
+        if takes_truth(node.op, place):
+            return text if truth else f"({text} != FLOAT(0.0))"
+        source, _ = peeled(x)
+        whole = isinstance(source.op, ir.Input) and source.op.dtype == "int"
+        return f"FLOAT({text})" if truth or whole else text
+
+    def _value(self, node: Node, x: Node, offset: int) -> tuple[str, int]:
+        """Return the variable of an operand's element, and the loop in which it is known."""
+        if isinstance(x.op, ir.Number):
+            return number(x.op.value), 0
+        if x.ndim < node.ndim or (x.shape and x.shape[0] == 1 != node.shape[0]):
+            offset = 0
+        own = self._own(x)
+        source, total = peeled(x, offset)
+        found = self.known.get((source, total, own)) or self.known.get((x, offset, own))
+        if found is not None:
+            return found
+        depth = max([0, *(1 + VARIABLES.index(v) for v in own if v != "0")])
+        wish = f"{source.name or 'v'}_t" if x.timed else f"{x.name or 'v'}_w"
+        text = self.writer.element(x, own, offset)
+        if not x.timed and not x.shape:
+            return text, 0
+        self.known[source, total, own] = self._assign(wish, text, depth), depth
+        return self.known[source, total, own]
+
+    def _own(self, x: Node) -> Variables:
+        """Return the indices of an operand, whose axes are the last ones of the nest; 0 along axes of length 1."""
+        last = VARIABLES[len(self.shape) - x.ndim:len(self.shape)]
+        return tuple("0" if n == 1 else v for v, n in zip(last, x.shape))
+
+
+def _in_order(nodes: Iterable[Node]) -> list[Node]:
+    return list(dict.fromkeys(nodes))
+
+
+def _shifted(variables: Variables, offset: int) -> Variables:
+    """Return indices with an offset on the first axis."""
+    return (f"{offset} + {variables[0]}", *variables[1:]) if offset else variables
+
+
+def _indexed(name: str, index: Sequence[str]) -> str:
+    return f"{name}[{', '.join(index)}]" if index else name
+
+
+def _loops(ranges: Sequence[tuple[str, int]], lines: list[str]) -> list[str]:
+    """Return lines within loops, the first outermost."""
+    for variable, length in reversed(ranges):
+        lines = [f"for {variable} in range({length}):", *_indented(lines)]
+    return lines
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
