@@ -1,0 +1,1 @@
+"""Compilation of a recurrence to machine code by Numba; needs the extra `fast`."""
