@@ -41,6 +41,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "rnn.unrolling": (*ENGINE, "rnn.language"),
     "rnn.ir": (*ENGINE, "rnn.language", "rnn.unrolling"),
     "rnn.compiler": (*ENGINE, "rnn.language", "rnn.unrolling", "rnn.ir"),
+    "rnn.fast": (),
     "rnn.export": (*ENGINE, "rnn.language", "rnn.unrolling", "rnn.ir"),
     "rnn": (*ENGINE, "rnn.language", "rnn.cells", "rnn.unrolling", "rnn.ir", "rnn.compiler", "rnn.export"),
     "viz.render": ENGINE,
@@ -220,5 +221,5 @@ def test_every_data_file_is_packaged() -> None:
              for package, patterns in declared["package-data"].items() for pattern in patterns}
     assert [pattern for pattern, files in found.items() if not files] == []
     data = {file for package in PACKAGES for file in (ROOT / package).rglob("*.*")
-            if file.is_file() and file.suffix not in (".py", ".pyc", ".md")}
+            if file.is_file() and file.suffix not in (".py", ".md") and file.parent.name != "__pycache__"}
     assert data == {file for files in found.values() for file in files if file.suffix != ".md"}

@@ -1,1 +1,1 @@
-"""The backend "numba" of compiled programs. It needs Numba and SciPy: the extra `fast`."""
+"""Compilation of a recurrence to machine code by Numba; needs the extra `fast`."""
