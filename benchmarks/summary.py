@@ -1,6 +1,6 @@
 """One table of the costs of a training step: every cell and matrix state, size and type, contenders in columns.
 
-    python benchmarks/summary.py                                       # CPU time on one thread: some minutes
+    python benchmarks/summary.py                                       # CPU time on one thread: a quarter of an hour
     python benchmarks/summary.py --threads 2                           # wall time at larger sizes
     python benchmarks/summary.py --contenders numba compiled torch jax --rounds 15
 

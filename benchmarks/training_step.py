@@ -1,6 +1,6 @@
 """Cost of a training step of a recurrent network: minigrad unrolled and compiled, NumPy by hand, and peers.
 
-    python benchmarks/training_step.py                                       # ratios: some minutes
+    python benchmarks/training_step.py                                       # ratios: ten minutes or so
     python benchmarks/training_step.py --cells lstm --sizes 16,1,25 --dtype float32 --contenders numba compiled
     python benchmarks/training_step.py --threads 2                           # the same at larger sizes, wall time
     python benchmarks/training_step.py --growth                              # time and memory per step, T = 10 … 10,000
@@ -16,6 +16,9 @@ gradients of all parameters (inputs need none). Inputs are as many as states, ou
 each unless --threads is given. Contenders take turns for several rounds, after a check that each computes the same
 loss and gradients as NumPy by hand. Tables are Markdown, and show times as ratios to the fastest program by hand
 (by_hand.py): 2.0 is twice its time. The ratio is that of medians, in parentheses that of the shortest.
+
+A first call is measured in a new process; that of Numba with an empty cache (the folder MINIGRAD_CACHE), and again with
+what the first process left there.
 """
 
 from __future__ import annotations
