@@ -1,20 +1,17 @@
 """The same training step in other libraries; each is optional, and imported when its class is made.
 
-A contender is made for a task (see training_step.py). `step()` is timed; `result()` returns the loss and the
-gradients of the last step, as NumPy arrays by parameter. `advance` holds the equations for all libraries with NumPy's
-interface that loop over time in Python. Contenders named `ours-...` are the definition, exported to that library.
+A contender is made for a task (see training_step.py). `advance` holds the equations for all libraries with NumPy's
+interface that loop over time in Python. Contenders named `ours-...` are the definition, exported to that library; of
+these, OursJax takes any task of ours.py.
 """
 
 from __future__ import annotations
 
-import os
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-
-# XLA reads this when it is loaded: one thread, as for every library.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+from measuring import THREADS, Contender
 
 
 def advance(cell: str, f: Any, p: dict[str, Any], h: Any, c: Any, x: Any) -> tuple[Any, Any]:
@@ -41,8 +38,10 @@ def unrolled_loss(cell: str, f: Any, p: dict[str, Any], h: Any, x: Any, target: 
     return loss
 
 
-class Autograd:
+class Autograd(Contender):
     """HIPS autograd."""
+
+    libraries = ("autograd",)
 
     def __init__(self, task: Any) -> None:
         import autograd
@@ -64,8 +63,10 @@ class Autograd:
         return self.out
 
 
-class MyGrad:
+class MyGrad(Contender):
     """MyGrad, without the guarding of its operands' memory."""
+
+    libraries = ("mygrad",)
 
     def __init__(self, task: Any) -> None:
         import mygrad
@@ -86,13 +87,15 @@ class MyGrad:
         return float(self.out.item()), {name: tensor.grad for name, tensor in self.p.items()}
 
 
-class TorchLoop:
+class TorchLoop(Contender):
     """PyTorch, eager: a loop over time."""
+
+    libraries = ("torch",)
 
     def __init__(self, task: Any) -> None:
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(THREADS)
         self.task, self.torch = task, torch
         self.f = SimpleNamespace(tanh=torch.tanh, sigmoid=torch.sigmoid, join=lambda parts: torch.cat(parts, 1))
         self.p = {name: torch.tensor(array, requires_grad=True) for name, array in task.parameters.items()}
@@ -184,6 +187,8 @@ class OursTorchCompiled(OursTorch):
     """The same, traced and then compiled by torch.compile, which alone would make many small pieces of it. All
     steps are one program, so that compiling takes seconds a step."""
 
+    programs = ("g++", "clang++")
+    compiles = asked = True
     most_steps = 25
 
     def __init__(self, task: Any) -> None:
@@ -200,23 +205,28 @@ class OursTorchCompiled(OursTorch):
         return self.compiled(self.p, self.x, self.target)
 
 
-class Jax:
+class Jax(Contender):
     """JAX: jit of a scan over time, as an expert writes it: gates joined, and what needs no state before the scan."""
+
+    libraries = ("jax",)
+    compiles = True
 
     def __init__(self, task: Any) -> None:
         import jax
 
         jax.config.update("jax_enable_x64", True)
         self.task, self.jax, self.numpy = task, jax, jax.numpy
-        self.p = jax.tree.map(self.numpy.asarray, self.parameters())
-        self.data = [self.numpy.asarray(array) for array in (task.zero, task.x, task.target)]
+        self.p, self.data = jax.tree.map(self.numpy.asarray, (self.parameters(), self.given()))
         self.differentiated = jax.jit(jax.value_and_grad(self.loss))
 
     def parameters(self) -> Any:
         return joined(self.task), self.task.parameters["V"], self.task.parameters["c"]
 
-    def loss(self, p: Any, zero: Any, x: Any, target: Any) -> Any:
-        (of_x, of_h, b_x, b_h), V, c = p
+    def given(self) -> Any:
+        return self.task.zero, self.task.x, self.task.target
+
+    def loss(self, p: Any, given: Any) -> Any:
+        ((of_x, of_h, b_x, b_h), V, c), (zero, x, target) = p, given
         numpy, sigmoid, cell = self.numpy, self.jax.nn.sigmoid, self.task.cell
 
         def step(state: Any, given: Any) -> Any:
@@ -238,7 +248,7 @@ class Jax:
         return ((states @ V.T + c - target) ** 2).sum()
 
     def step(self) -> None:
-        self.out = self.jax.block_until_ready(self.differentiated(self.p, *self.data))
+        self.out = self.jax.block_until_ready(self.differentiated(self.p, self.data))
 
     def result(self) -> Any:
         weights, V, c = self.jax.tree.map(np.asarray, self.out[1])
@@ -250,18 +260,25 @@ class OursJax(Jax):
 
     def parameters(self) -> Any:
         self.function = self.task.definition.to_jax()
-        return self.task.parameters
+        return {name: tensor.numpy() for name, tensor in self.task.tensors().items()}
 
-    def loss(self, p: Any, zero: Any, x: Any, target: Any) -> Any:
-        return self.function(p, {"x": x, "target": target})["L"].sum()
+    def given(self) -> Any:
+        return {name: array for name, array in self.task.given.items() if name not in self.task.tensors()}
+
+    def loss(self, p: Any, given: Any) -> Any:
+        weights = {name: p[name] for name in self.task.definition.parameters}
+        others = {name: p[name] for name in p.keys() - weights.keys()}
+        return self.function(weights, given | others)["L"].sum()
 
     def result(self) -> Any:
         return float(self.out[0]), self.jax.tree.map(np.asarray, self.out[1])
 
 
-class Tinygrad:
+class Tinygrad(Contender):
     """tinygrad: TinyJit of a loop over time, in at most 100 steps (its kernels are many, and each is compiled)."""
 
+    libraries, programs = ("tinygrad",), ("clang",)
+    compiles = asked = True
     most_steps = 100
 
     def __init__(self, task: Any) -> None:
@@ -290,8 +307,6 @@ class Tinygrad:
         return self.value, {name: gradient.numpy() for name, gradient in zip(self.p, self.out[1:])}
 
 
-# By name: the module that must be installed, and the class.
-PEERS: dict[str, tuple[str, type[Any]]] = {
-    "torch.nn": ("torch", TorchModule), "torch": ("torch", TorchLoop), "ours-torch": ("torch", OursTorch),
-    "ours-torch-compiled": ("torch", OursTorchCompiled), "jax": ("jax", Jax), "ours-jax": ("jax", OursJax),
-    "autograd": ("autograd", Autograd), "mygrad": ("mygrad", MyGrad), "tinygrad": ("tinygrad", Tinygrad)}
+PEERS: dict[str, type[Contender]] = {
+    "torch.nn": TorchModule, "torch": TorchLoop, "ours-torch": OursTorch, "ours-torch-compiled": OursTorchCompiled,
+    "jax": Jax, "ours-jax": OursJax, "autograd": Autograd, "mygrad": MyGrad, "tinygrad": Tinygrad}

@@ -1,58 +1,73 @@
 """Cost of a training step of a recurrent network: minigrad unrolled and compiled, NumPy by hand, and peers.
 
-    python benchmarks/training_step.py                                       # ratios: a few minutes
-    python benchmarks/training_step.py --cells lstm --sizes 16,1,25 --dtype float32 --contenders compiled unrolled
+    python benchmarks/training_step.py                                       # ratios: ten minutes or so
+    python benchmarks/training_step.py --cells lstm --sizes 16,1,25 --dtype float32 --contenders numba compiled
+    python benchmarks/training_step.py --threads 2                           # the same at larger sizes, wall time
     python benchmarks/training_step.py --growth                              # time and memory per step, T = 10 … 10,000
     python benchmarks/training_step.py --compile                             # the first call of compiled contenders
     python benchmarks/training_step.py --limit                               # a lower bound: the matrix products alone
     python benchmarks/training_step.py --cells lstm --dtype float32 --sizes 1024,256,100 --contenders jax ours-jax
                                                                              # not in the default sizes: minutes a row
-    pip install -e ".[peers]"                                      # all contenders
+    python benchmarks/summary.py                                   # one table of this and of matrix_states.py
+    pip install -e ".[peers,fast]"                                 # all contenders
 
 A step is forward, an output y[t] = V h[t] + c and a loss Σ (y[t] - target[t])² at every step, and the
 gradients of all parameters (inputs need none). Inputs are as many as states, outputs are 10. One thread
-each. Contenders take turns for several rounds, after a check that each computes the same loss and
-gradients as NumPy by hand. Tables are Markdown, and show times as ratios to `optimised`
+each unless --threads is given. Contenders take turns for several rounds, after a check that each computes the same
+loss and gradients as NumPy by hand. Tables are Markdown, and show times as ratios to the fastest program by hand
 (by_hand.py): 2.0 is twice its time. The ratio is that of medians, in parentheses that of the shortest.
+
+A first call is measured in a new process; that of Numba with an empty cache (the folder MINIGRAD_CACHE), and again with
+what the first process left there.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
-import importlib.util
 import os
-import shutil
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"  # before NumPy is imported
+from measuring import (  # before NumPy
+    CLOCKS,
+    FEW,
+    REFERENCE,
+    THREADS,
+    Clock,
+    Contender,
+    Result,
+    add_options,
+    available,
+    compare,
+    first_step,
+    growth_of_peak,
+    in_new_process,
+    made,
+    measure,
+    measured,
+    numbers,
+    seconds,
+    table,
+)
 
-import by_hand  # noqa: E402
-import numpy as np  # noqa: E402
-from peers import PEERS  # noqa: E402
+# isort: split
+import by_hand
+import numpy as np
+from ours import OURS
+from peers import PEERS
 
-import minigrad as mg  # noqa: E402
-from rnn import Cell, cells, t  # noqa: E402
+import minigrad as mg
+from rnn import Cell, cells, t
 
-Clock = Callable[[], float]
-CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
-
+CELLS = list(by_hand.PLAIN)
 OUTPUTS = 10
 SIZES = ["16,1,25", "64,16,50", "128,32,100", "256,32,100", "64,1,1000"]
+LARGER = ["128,32,100", "256,32,100", "256,128,50"]  # which several threads can share
+FIRST = ["64,16,50"]  # of which the first step is measured
 GROWTH = [10, 100, 1000, 10_000]
-TOLERANCE = {"float64": 1e-9, "float32": 1e-3}  # of a gradient, against its largest element
-FIRST = ["compiled", "jax", "ours-jax", "ours-torch-compiled", "tinygrad"]  # whose first step compiles
-ASKED = ["ours-torch-compiled", "tinygrad"]  # compiles longest: only if requested
-SLOW, FEW = 0.3, 3  # a step that takes longer than SLOW seconds is measured in FEW rounds
-TURN = 0.03  # seconds of one measurement, in which a fast step is repeated
 
 
 @dataclass
@@ -77,6 +92,7 @@ class Task:
         self.x = rng.normal(size=(self.T, self.B, self.H)).astype(self.dtype)
         self.target = rng.normal(size=(self.T, self.B, OUTPUTS)).astype(self.dtype)
         self.zero = np.zeros((self.B, self.H), self.dtype)
+        self.given = {"x": self.x, "target": self.target}
 
     def defined(self, rng: np.random.Generator) -> Cell:
         cell = Cell(self.cell)
@@ -90,43 +106,12 @@ class Task:
         L[t] = mg.losses.mse(y[t], target[t], reduction="none").sum(axis=-1)
         return cell
 
-
-class Unrolled:
-    """minigrad: the definition unrolled into a graph, and differentiated."""
-
-    def __init__(self, task: Task) -> None:
-        self.task, self.cell = task, task.definition
-        self.parameters = self.cell.parameters
-        self.prepare()
-
-    def prepare(self) -> None:
-        """Prepare once, before the first step."""
-
-    def step(self) -> None:
-        for parameter in self.parameters.values():
-            parameter.grad = None
-        self.loss = self.differentiated()
-
-    def differentiated(self) -> float:
-        loss = self.cell.unroll(x=self.task.x, target=self.task.target)["L"].stack().sum()
-        loss.backward()
-        return float(loss.item())
-
-    def result(self) -> tuple[float, dict[str, Any]]:
-        return self.loss, {name: parameter.grad for name, parameter in self.cell.parameters.items()}
+    def tensors(self) -> dict[str, mg.Tensor]:
+        """Return all tensors that get a gradient."""
+        return dict(self.definition.parameters)
 
 
-class Compiled(Unrolled):
-    """minigrad: the definition compiled."""
-
-    def prepare(self) -> None:
-        self.fast = self.cell.compile(loss="L")
-
-    def differentiated(self) -> float:
-        return float(self.fast(x=self.task.x, target=self.task.target).loss)
-
-
-class Plain:
+class Plain(Contender):
     """NumPy by hand, as a student writes it."""
 
     def __init__(self, task: Task) -> None:
@@ -139,7 +124,7 @@ class Plain:
     def step(self) -> None:
         self.out = self.run(self.task.parameters, self.task.x, self.task.target)
 
-    def result(self) -> tuple[float, dict[str, Any]]:
+    def result(self) -> Result:
         return self.out
 
 
@@ -150,82 +135,27 @@ class Optimised(Plain):
         return by_hand.optimised(self.task.cell, self.task.x.shape, self.task.H, OUTPUTS, self.task.dtype)
 
 
-OURS: dict[str, type[Any]] = {"optimised": Optimised, "plain": Plain, "compiled": Compiled, "unrolled": Unrolled}
-if not hasattr(Cell, "compile"):
-    del OURS["compiled"]
-CONTENDERS = {**OURS, **{name: peer for name, (_, peer) in PEERS.items()}}
+CONTENDERS: dict[str, type[Contender]] = {REFERENCE: Optimised, "plain": Plain, **OURS, **PEERS}
 
 
-def able(name: str, task: Task) -> bool:
-    return bool(getattr(CONTENDERS[name], "most_steps", task.T) >= task.T)
-
-
-def contenders(names: list[str], task: Task) -> dict[str, Any]:
+def contenders(names: list[str], task: Task) -> dict[str, Contender]:
     """Return the contenders that can compute the task, after one checked step of each."""
-    made = {name: CONTENDERS[name](task) for name in names if able(name, task)}
-    expected = Plain(task)
-    expected.step()
-    for name, contender in made.items():
-        contender.step()
-        check(name, task, contender.result(), expected.result())
-    return made
+    return made(names, CONTENDERS, task, Plain)
 
 
-def check(name: str, task: Task, result: Any, expected: Any) -> None:
-    """Raise unless a contender computed the same loss and gradients as another."""
-    pairs = [("the loss", np.asarray(result[0]), np.asarray(expected[0]))]
-    pairs += [(f"the gradient of {key}", result[1][key], array) for key, array in expected[1].items()]
-    for what, ours, theirs in pairs:
-        error = np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs))
-        if ours.shape != theirs.shape or not error <= TOLERANCE[task.dtype]:
-            raise ValueError(f"{name}: {what} of {task} is {error:.1e} away from NumPy's by hand")
+# ---- tables --------------------------------------------------------------------------------
 
 
-# ---- measuring -----------------------------------------------------------------------------
-
-
-def seconds(step: Callable[[], object], repeats: int = 1, clock: Clock = time.perf_counter) -> float:
-    """Return the seconds of one step."""
-    started = clock()
-    for _ in range(repeats):
-        step()
-    return (clock() - started) / repeats
-
-
-def measure(made: dict[str, Any], rounds: int, clock: Clock = time.perf_counter) -> dict[str, list[float]]:
-    """Return seconds per step, in each round; contenders take turns."""
-    once = {name: seconds(contender.step) for name, contender in made.items()}
-    repeats = {name: max(1, int(TURN / duration)) for name, duration in once.items()}
-    times: dict[str, list[float]] = {name: [] for name in made}
-    for number in range(rounds):
-        for name, contender in made.items():
-            if number < FEW or once[name] < SLOW:
-                gc.collect()
-                times[name].append(seconds(contender.step, repeats[name], clock))
-    return times
-
-
-def table(corner: str, columns: list[str], rows: dict[str, dict[str, str]]) -> None:
-    """Return a Markdown table; missing entries are dashes."""
-    print(f"\n| {corner} | {' | '.join(columns)} |\n|{' --- |' * (len(columns) + 1)}")
-    for name, row in rows.items():
-        print(f"| {name} | {' | '.join(row.get(column, '—') for column in columns)} |", flush=True)
+def tasks(names: list[str], dtypes: list[str], sizes: list[str] | None = None) -> Iterator[tuple[str, Task]]:
+    """Return a task of each cell, type and size, with its label."""
+    for cell in names:
+        for dtype in dtypes:
+            for size in sizes or (SIZES if THREADS == 1 else LARGER):
+                yield f"{cell} {dtype} {size}", Task(cell, *numbers(size), dtype=dtype)
 
 
 def ratios(options: argparse.Namespace) -> None:
-    for dtype in options.dtype:
-        for cell in options.cells:
-            absolute = "optimised, µs per time step"
-            rows: dict[str, dict[str, str]] = {name: {} for name in [absolute, *options.contenders]}
-            for size in options.sizes:
-                task = Task(cell, *numbers(size), dtype=dtype)
-                times = measure(contenders(options.contenders, task), options.rounds, options.clock)
-                best = times["optimised"]
-                rows[absolute][size] = f"{statistics.median(best) / task.T * 1e6:.2f}"
-                for name, values in times.items():
-                    median = statistics.median(values) / statistics.median(best)
-                    rows[name][size] = f"{median:.2f} ({min(values) / min(best):.2f})"
-            table(f"{cell}, {dtype}; H, batch, T", options.sizes, rows)
+    compare("H, batch, T", measured(tasks(options.cells, options.dtype, options.sizes), contenders, options), options)
 
 
 def growth(options: argparse.Namespace) -> None:
@@ -233,130 +163,110 @@ def growth(options: argparse.Namespace) -> None:
         times: dict[str, dict[str, str]] = {name: {} for name in options.contenders}
         memory: dict[str, dict[str, str]] = {name: {} for name in options.contenders}
         for T in GROWTH:
-            made = contenders(options.contenders, Task(cell, 32, 4, T, "float32"))
-            for name, values in measure(made, FEW, options.clock).items():
+            found = contenders(options.contenders, Task(cell, 32, 4, T, "float32"))
+            for name, values in measure(found, FEW, CLOCKS[options.clock]).items():
                 times[name][str(T)] = f"{statistics.median(values) / T * 1e6:.1f}"
-            for name in made if T >= 1000 else ():  # a process' peak says nothing about less
-                memory[name][str(T)] = f"{peak(name, cell, T) / T:,.0f}"
-        table(f"{cell}, H = 32, batch 4, float32: µs per time step; T", [str(T) for T in GROWTH], times)
-        table("peak of memory, bytes per time step; T", [str(T) for T in GROWTH if T >= 1000], memory)
-
-
-def peak(name: str, cell: str, T: int) -> int:
-    """Return by how many bytes a new process' peak grows with a step of this length, after one of 10 time steps."""
-    out = subprocess.run([sys.executable, __file__, "--peak", name, cell, str(T)], check=True, capture_output=True)
-    return int(out.stdout)
+            for name in found if T >= 1000 else ():  # a process' peak says nothing about less
+                peak, = in_new_process(__file__, "--peak", name, cell, str(T))
+                memory[name][str(T)] = f"{peak / T:,.0f}"
+        table(f"{cell}, H = 32, batch 4, float32: µs per time step; T", [str(T) for T in GROWTH], times.items())
+        table("peak of memory, bytes per time step; T", [str(T) for T in GROWTH if T >= 1000], memory.items())
 
 
 def print_peak(name: str, cell: str, T: str) -> None:
-    for steps in (10, int(T)):
-        task = Task(cell, 32, 4, steps, "float32")
-        before = peak_so_far(anew=True)
-        CONTENDERS[name](task).step()
-    print(peak_so_far() - before)
-
-
-def peak_so_far(anew: bool = False) -> int:
-    """Bytes; anew: the peak starts again from what is used now (Linux alone can, and getrusage() can't there:
-    it counts the parent's peak)."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        if anew:
-            Path("/proc/self/clear_refs").write_text("5")  # see proc(5)
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(growth_of_peak(CONTENDERS[name], lambda steps: Task(cell, 32, 4, steps, "float32"), int(T)))
 
 
 def compile_times(options: argparse.Namespace) -> None:
-    """Measure the seconds from a new definition to the end of the first step."""
-    names = [name for name in options.contenders if name in FIRST]
-    rows: dict[str, dict[str, str]] = {f"{name}, {cell}": {} for cell in options.cells for name in names}
-    for cell in options.cells:
-        for size in options.sizes:
-            for name in names:
-                task = Task(cell, *numbers(size), dtype="float32")
-                if able(name, task):
-                    started = time.perf_counter()
-                    CONTENDERS[name](task).step()
-                    rows[f"{name}, {cell}"][size] = f"{time.perf_counter() - started:.3f}"
-    table("first step, seconds; H, batch, T", options.sizes, rows)
+    """Print the seconds from a new definition to the end of the first step, in new processes."""
+    names = [name for name in options.contenders if CONTENDERS[name].compiles]
+    columns = [*names, *(f"{name}, cache filled" for name in names if CONTENDERS[name].caches)]
+    table("first step, seconds: wall time (CPU time) + of imports; H, batch, T", columns,
+          ((label, {key: text for name in names for key, text in first_steps(name, task).items()})
+           for label, task in tasks(options.cells, options.dtype, options.sizes or FIRST)))
+
+
+def first_steps(name: str, task: Task) -> dict[str, str]:
+    """Return the medians of a contender's first step in FEW new processes, and with a cache in FEW more."""
+    size = f"{task.H},{task.B},{task.T}"
+    taken: dict[str, list[list[float]]] = {}
+    for _ in range(FEW):
+        with tempfile.TemporaryDirectory() as folder:
+            for column in [name, *([f"{name}, cache filled"] if CONTENDERS[name].caches else [])]:
+                taken.setdefault(column, []).append(in_new_process(
+                    __file__, "--first", name, task.cell, size, task.dtype,
+                    MINIGRAD_CACHE=folder, NUMBA_CACHE_DIR=os.path.join(folder, "numba")))
+    return {column: "{2:.2f} ({3:.2f}) + {0:.2f} ({1:.2f})".format(*map(statistics.median, zip(*times)))
+            for column, times in taken.items()}
+
+
+def print_first(name: str, cell: str, size: str, dtype: str) -> None:
+    print(*first_step(CONTENDERS[name], Task(cell, *numbers(size), dtype=dtype)))
 
 
 def limit(options: argparse.Namespace) -> None:
     """Print the time of the matrix products alone, at this machine's speed for products of these shapes."""
-    columns = ["Mflop", "kB", "loop Gflop/s", "all steps Gflop/s", "products alone, µs", "optimised, µs", "share"]
-    for dtype in options.dtype:
-        rows: dict[str, dict[str, str]] = {}
-        for cell in options.cells:
-            for size in options.sizes:
-                task = Task(cell, *numbers(size), dtype=dtype)
-                H, B, T, kind = task.H, task.B, task.T, by_hand.OPTIMISED[cell]
-                gates = kind.products * H
-                in_loop = 2 * B * 2 * H * gates  # U h, and Uᵀ da
-                outside = 2 * B * 3 * H * (gates + OUTPUTS)  # W x, da hᵀ, da xᵀ; V h, Vᵀ dy, dy hᵀ
-                loop_rate, all_rate = (rate(rows, H, gates, dtype, options.clock) for rows in (B, min(B * T, 512)))
-                alone = in_loop / loop_rate + outside / all_rate
-                optimised = min(measure(contenders(["optimised"], task), FEW, options.clock)["optimised"]) / T
-                moved = kind.row * B * H * np.dtype(dtype).itemsize
-                values = [f"{(in_loop + outside) / 1e6:.2f}", f"{moved / 1e3:.1f}", f"{loop_rate / 1e9:.1f}",
-                          f"{all_rate / 1e9:.1f}", f"{alone * 1e6:.2f}", f"{optimised * 1e6:.2f}",
-                          f"{alone / optimised:.0%}"]
-                rows[f"{cell} {size}"] = dict(zip(columns, values))
-        table(f"{dtype}, of one time step", columns, rows)
+    clock, names = CLOCKS[options.clock], options.contenders
+    columns = ["Mflop", "kB", "loop Gflop/s", "all steps Gflop/s", "products alone, µs", *names, "fastest", "share"]
+    table("of one time step, µs; H, batch, T", columns,
+          ((label, bound(task, contenders(names, task), clock))
+           for label, task in tasks(options.cells, options.dtype, options.sizes)))
+
+
+def bound(task: Task, found: dict[str, Contender], clock: Clock) -> dict[str, str]:
+    """Return the texts of a row of `limit`; share: of the products in the time of the fastest contender."""
+    H, B, T, kind = task.H, task.B, task.T, by_hand.OPTIMISED[task.cell]
+    gates = kind.products * H
+    in_loop = 2 * B * 2 * H * gates  # U h, and Uᵀ da
+    outside = 2 * B * 3 * H * (gates + OUTPUTS)  # W x, da hᵀ, da xᵀ; V h, Vᵀ dy, dy hᵀ
+    loop_rate, all_rate = (rate(rows, H, gates, task.dtype, clock) for rows in (B, min(B * T, 512)))
+    alone = in_loop / loop_rate + outside / all_rate
+    taken = {name: min(times) / T for name, times in measure(found, FEW, clock).items()}
+    fastest = min(taken, key=lambda name: taken[name])
+    moved = kind.row * B * H * np.dtype(task.dtype).itemsize
+    return {"Mflop": f"{(in_loop + outside) / 1e6:.2f}", "kB": f"{moved / 1e3:.1f}",
+            "loop Gflop/s": f"{loop_rate / 1e9:.1f}", "all steps Gflop/s": f"{all_rate / 1e9:.1f}",
+            "products alone, µs": f"{alone * 1e6:.2f}", "fastest": fastest, "share": f"{alone / taken[fastest]:.0%}",
+            **{name: f"{best * 1e6:.2f}" for name, best in taken.items()}}
 
 
 def rate(rows: int, inner: int, columns: int, dtype: str, clock: Clock) -> float:
-    """Return the operations per second of a product (rows, inner) (inner, columns), at its best."""
+    """Return the operations per second of a product (rows, inner) (inner, columns), without the call from Python."""
+    alone = product(rows, inner, columns, dtype, clock) - product(1, 1, 1, dtype, clock)
+    return 2 * rows * inner * columns / max(alone, 1e-9)
+
+
+def product(rows: int, inner: int, columns: int, dtype: str, clock: Clock) -> float:
+    """Return the seconds of a product (rows, inner) (inner, columns), at its best."""
     rng = np.random.default_rng(0)
     left, right = (rng.normal(size=shape).astype(dtype) for shape in ((rows, inner), (inner, columns)))
     out = np.empty((rows, columns), dtype)
-    repeats = max(3, int(2e7 / out.size / inner))
-    return 2 * inner * out.size / min(seconds(lambda: left.dot(right, out), repeats, clock) for _ in range(5))
+    repeats = min(20_000, max(3, int(2e7 / out.size / inner)))
+    return min(seconds(lambda: left.dot(right, out), repeats, clock) for _ in range(5))
 
 
 # ---- options -------------------------------------------------------------------------------
 
 
-def numbers(size: str) -> tuple[int, int, int]:
-    H, B, T = map(int, size.split(","))
-    return H, B, T
-
-
-def installed(names: list[str] | None) -> list[str]:
-    """Return the requested contenders, `optimised` first, and report those that aren't installed."""
-    chosen = []
-    for name in dict.fromkeys(["optimised", *(names or [name for name in CONTENDERS if name not in ASKED])]):
-        if name in PEERS and importlib.util.find_spec(PEERS[name][0]) is None:
-            print(f"({name} is not installed)")
-        elif name == "tinygrad" and shutil.which("clang") is None:
-            print("(tinygrad compiles its kernels with clang, which is not installed)")
-        elif name == "ours-torch-compiled" and not any(map(shutil.which, ("g++", "clang++"))):
-            print("(torch.compile needs a C++ compiler, and none is installed)")
-        else:
-            chosen.append(name)
-    return chosen
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="the cost of a recurrent network's training step")
-    parser.add_argument("--cells", nargs="+", choices=list(by_hand.PLAIN), default=list(by_hand.PLAIN))
-    parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="H,batch,T")
-    parser.add_argument("--dtype", nargs="+", choices=list(TOLERANCE), default=["float32", "float64"])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--clock", choices=list(CLOCKS), default="wall",
-                        help="cpu: the time of this process alone, where the machine has other things to do")
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS)
+    parser.add_argument("--sizes", nargs="+", metavar="H,batch,T")
+    add_options(parser, rounds=7)
+    asked = [name for name, kind in CONTENDERS.items() if kind.asked]
     parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS),
-                        help=f"all but {' and '.join(ASKED)} unless given")
+                        help=f"all but {' and '.join(asked)} unless given")
     kinds = {"growth": growth, "compile": compile_times, "limit": limit}
     for name, what in zip(kinds, ("cost by length", "time of the first step", "what products alone take")):
         parser.add_argument(f"--{name}", action="store_true", help=what)
     parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--first", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         return print_peak(*options.peak)
-    options.contenders, options.clock = installed(options.contenders), CLOCKS[options.clock]
+    if options.first:
+        return print_first(*options.first)
+    options.contenders = available(options.contenders, CONTENDERS)
     for kind in [run for name, run in kinds.items() if getattr(options, name)] or [ratios]:
         kind(options)
 

@@ -27,6 +27,12 @@ def computed(benchmark: ModuleType, name: str, cell: str, batch: int) -> Any:
     return benchmark.contenders([name], benchmark.Task(cell, 4, batch, 5, "float64"))[name].result()
 
 
+def skip_if_missing(script: ModuleType, name: str) -> None:
+    """Skip a test where a library of the contender isn't installed."""
+    for library in script.CONTENDERS[name].libraries:
+        pytest.importorskip(library)
+
+
 def assert_equal(ours: Any, expected: Any) -> None:
     (loss, gradients), (expected_loss, expected_gradients) = ours, expected
     assert loss == pytest.approx(expected_loss, rel=1e-12)
@@ -37,7 +43,7 @@ def assert_equal(ours: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("name", ["plain", "optimised", "compiled"])
+@pytest.mark.parametrize("name", ["plain", "by-hand", "compiled"])
 def test_a_contender_has_the_loss_and_the_gradients_of_the_unrolled_definition(
         benchmark: ModuleType, cell: str, batch: int, name: str) -> None:
     assert_equal(*(computed(benchmark, each, cell, batch) for each in (name, "unrolled")))
@@ -55,19 +61,23 @@ def test_optimised_numpy_gives_the_same_in_blocks_of_steps_and_in_used_memory(be
 
 
 def test_a_wrong_gradient_is_named(benchmark: ModuleType) -> None:
+    from measuring import check
+
     task = benchmark.Task("elman", 4, 1, 5, "float64")
     loss, gradients = benchmark.contenders(["plain"], task)["plain"].result()
     wrong = gradients | {"cell.b": gradients["cell.b"] * (1 + 1e-8)}
     with pytest.raises(ValueError, match=r"peer: the gradient of cell\.b of Task\(cell='elman'"):
-        benchmark.check("peer", task, (loss, wrong), (loss, gradients))
+        check("peer", task, (loss, wrong), (loss, gradients))
+    del wrong["cell.b"]
+    with pytest.raises(ValueError, match=r"peer: Task\(cell='elman'.* has gradients of .*'cell\.b'"):
+        check("peer", task, (loss, wrong), (loss, gradients))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("name", "module"), [("torch.nn", "torch"), ("torch", "torch"), ("autograd", "autograd"),
-                                              ("mygrad", "mygrad"), ("jax", "jax")])
-def test_a_peer_has_the_same_loss_and_gradients(benchmark: ModuleType, cell: str, name: str, module: str) -> None:
-    pytest.importorskip(module)
+@pytest.mark.parametrize("name", ["numba", "torch.nn", "torch", "autograd", "mygrad", "jax", "ours-jax"])
+def test_a_contender_of_a_library_has_the_same_loss_and_gradients(benchmark: ModuleType, cell: str, name: str) -> None:
+    skip_if_missing(benchmark, name)
     assert_equal(*(computed(benchmark, each, cell, 3) for each in (name, "unrolled")))
 
 
@@ -104,19 +114,39 @@ def matrix_states() -> Iterator[ModuleType]:
         patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
         import matrix_states
 
-        patch.setattr(matrix_states, "DTYPE", "float64")
-        patch.setattr(matrix_states, "TOLERANCE", 1e-9)
         yield matrix_states
 
 
-@pytest.mark.parametrize("name", ["delta_net", "linear_attention", "mlstm", "additive", "dot"])
-def test_matrix_states_by_hand_have_the_gradients_of_the_compiled_definition(matrix_states: ModuleType, name: str
-                                                                             ) -> None:
-    task = matrix_states.Task(name, 4, 3, 6)  # which checks them
-    times = matrix_states.measure(task, 1)
-    assert [len(values) for values in times.values()] == [1, 1]
-    assert all(x.grad is not None for x in task.tensors().values())
-    right = task.contenders["by hand"]()
-    task.contenders["by hand"] = lambda: (right[0], {key: x * (1 + 1e-8) for key, x in right[1].items()})
-    with pytest.raises(ValueError, match=r"the gradient of .* away from that by hand"):
-        task._check()
+MATRIX_STATES = ["delta_net", "mamba", "mlstm", "linear_attention", "additive", "dot"]
+
+
+@pytest.mark.parametrize("name", MATRIX_STATES)
+def test_matrix_states_by_hand_have_the_gradients_of_the_definition(matrix_states: ModuleType, name: str) -> None:
+    task = matrix_states.Task(name, 4, 3, 6, "float64")
+    by_hand, unrolled = (matrix_states.contenders([kind], task)[kind] for kind in ("by-hand", "unrolled"))
+    assert_equal(by_hand.result(), unrolled.result())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MATRIX_STATES)
+@pytest.mark.parametrize("contender", ["compiled", "numba", "torch", "ours-jax"])
+def test_another_contender_has_the_gradients_of_matrix_states_by_hand(matrix_states: ModuleType, name: str,
+                                                                      contender: str) -> None:
+    skip_if_missing(matrix_states, contender)
+    matrix_states.contenders([contender], matrix_states.Task(name, 4, 3, 6, "float64"))  # which checks them
+
+
+@pytest.mark.slow
+def test_one_table_has_all_tasks_in_rows_and_contenders_in_columns(benchmark: ModuleType, matrix_states: ModuleType,
+                                                                   capsys: pytest.CaptureFixture[str],
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    import summary
+
+    monkeypatch.setattr("sys.argv", ["summary.py", "--rounds", "1", "--contenders", "compiled", "plain"])
+    monkeypatch.setattr(benchmark, "SIZES", ["4,2,3"])
+    monkeypatch.setattr(matrix_states, "SIZES", {name: ["4,2,3"] for name in MATRIX_STATES})
+    summary.main()
+    head, _, *rows = capsys.readouterr().out.split("\n")[1:-1]
+    assert [column.strip() for column in head.split("|")[2:-1]] == ["by-hand, µs per time step", "compiled", "plain"]
+    assert [row.split()[1] for row in rows] == [name for name in [*CELLS, *MATRIX_STATES] for _ in range(2)]
+    assert [row.endswith("— |") for row in rows] == [False] * 6 + [True] * 12
