@@ -48,7 +48,11 @@ def module_of(text: str) -> tuple[ModuleType, bool]:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # where Numba looks for the globals of a function from its cache
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module, new
 
 

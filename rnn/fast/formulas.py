@@ -11,23 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Op, ops
+from minigrad import Op, numpy_ops, ops
 from rnn.compiler.codegen import ufunc_of
 from rnn.ir import nodes as ir
 from rnn.ir.adjoint import Symbol
 from rnn.ir.nodes import Node
 from rnn.language.graphs import postorder
 
-PASSED_ON = ops.Identity, ops.BroadcastTo, ops.StopGradient, ir.GradientMask
+PASSED_ON = ops.Identity, ops.BroadcastTo, ops.StopGradient, ir.GradientMask, numpy_ops.Copy
 FUNCTIONS = {"exp", "tanh"}  # ufuncs that rnn.fast.functions computes in arithmetic that vectorises
 WRITTEN = {  # ufuncs as operators; {0} and {1} are numbers, or truth values in the last ones
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "negative": "-{0}",
     "square": "{0} * {0}", "absolute": "abs({0})", "reciprocal": "FLOAT(1.0) / {0}", "positive": "{0}",
     "maximum": "{0} if {0} >= {1} or {0} != {0} else {1}", "minimum": "{0} if {0} <= {1} or {0} != {0} else {1}",
     "greater": "{0} > {1}", "greater_equal": "{0} >= {1}", "less": "{0} < {1}", "less_equal": "{0} <= {1}",
-    "equal": "{0} == {1}", "not_equal": "{0} != {1}"}
+    "equal": "{0} == {1}", "not_equal": "{0} != {1}",
+    "heaviside": "{1} if {0} == FLOAT(0.0) else FLOAT(0.0) if {0} < FLOAT(0.0) else FLOAT(1.0) if {0} == {0} else {0}"}
 LOGICAL = {"logical_and": "{0} and {1}", "logical_or": "{0} or {1}", "logical_not": "not {0}",
            "logical_xor": "{0} != {1}"}
+OTHERWISE = {"floor_divide"}  # Numba's differs from NumPy's, as at 1.0 // 0.1
 
 
 class Unsupported(Exception):
@@ -52,6 +54,8 @@ def scalar(op: Op, arguments: Sequence[str]) -> str | None:
     if ufunc is None:
         return None
     name = ufunc.__name__
+    if name in OTHERWISE:
+        raise Unsupported(f"{type(op).__name__} has no compiled form")
     if name in WRITTEN or name in LOGICAL:
         return {**WRITTEN, **LOGICAL}[name].format(*arguments)
     return f"{name}({arguments[0]})" if name in FUNCTIONS else f"np.{name}({', '.join(arguments)})"

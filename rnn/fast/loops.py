@@ -78,8 +78,9 @@ class LoopWriter:
         if self.block.skewed:
             for offset, nodes in groupby(self.block.nodes, self.block.offset.__getitem__):
                 step = f"iteration - {offset}"
-                body += [f"t = {f'T - 1 - ({step})' if backward else step}", "if 0 <= t < T:",
-                         *_indented(self._step(list(nodes), []))]
+                lines = self._step(list(nodes), [])
+                if lines:
+                    body += [f"t = {f'T - 1 - ({step})' if backward else step}", "if 0 <= t < T:", *_indented(lines)]
             head = f"for iteration in range(T + {max(self.block.offset.values())}):"
         else:
             body = self._step(list(self.block.nodes), self.sunk)
@@ -87,7 +88,7 @@ class LoopWriter:
         arguments = ", ".join(["T", "B", *(self.taken[x] for x in (*self.arrays, *self.weights)), *self.matrices])
         signature = textwrap.fill(f"def {name}({arguments}):", 110, subsequent_indent=" " * (len(name) + 5))
         tiled = any(self.plan.extent(x) == Extent.TILE for x in self.arrays.values())
-        return LoopText([*signature.splitlines(), f"    {head}", *_indented(_indented(body))], list(self.arrays),
+        return LoopText([*signature.splitlines(), f"    {head}", *_indented(_indented(body or ["pass"]))], list(self.arrays),
                         self.weights, self.matrices, tiled)
 
     def _step(self, nodes: list[Node], sunk: list[Node]) -> list[str]:
