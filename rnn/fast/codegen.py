@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from rnn.compiler.codegen import Codegen
 from rnn.compiler.emit import Code
@@ -16,7 +18,15 @@ from .loops import LoopText, LoopWriter
 
 
 class FastCodegen(Codegen):
-    """Writes loops as functions for Numba, and those that it can't write as the NumPy backend does."""
+    """Writes loops as functions for Numba, and those that it can't write as the NumPy backend does.
+
+    Args:
+        refused: name of a loop -> why Numba doesn't compile it.
+    """
+
+    def __init__(self, *arguments: Any, refused: Mapping[str, str]) -> None:
+        super().__init__(*arguments)
+        self.refused = refused
 
     def _loop(self, block: Block, tiles: str) -> list[str]:
         tiled = self.lifetimes.tiled[id(block)]
@@ -38,8 +48,9 @@ class FastCodegen(Codegen):
         self._write_tiles(tiles, lines)
         self.views = outer
         order = f"all_steps.{tiles}" if block.direction > 0 else f"reversed(all_steps.{tiles})"
-        return [*first, f"for arrays in {order}:  # a tile of steps", "    flat, by_step = arrays.flat, arrays.by_step",
-                *(f"    {line}" for line in lines), "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
+        return [*first, f"for arrays in {order}:  # a tile of steps",
+                "    flat, by_step = arrays.flat, arrays.by_step", *(f"    {line}" for line in lines),
+                "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
 
     def _skewed_loop(self, block: Block) -> list[str]:
         text = self._text(block, [], "forward_tiles" if block.direction > 0 else "backward_tiles")
@@ -51,12 +62,14 @@ class FastCodegen(Codegen):
         """Return a loop as a function; None, with the reason in the program's record, where it can't be."""
         name = self.names.free(re.sub(r"tiles\d*", "loop", tiles))
         try:
+            if name in self.refused:
+                raise Unsupported(self.refused[name])
             text = LoopWriter(block, sunk, self.plan, self.names).write(name)
         except Unsupported as error:
             self.code.loops[name] = f"numpy: {error}{self._origin(block)}"
             return None
         self.code.loops[name] = "numba"
-        self.code.compiled[name] = text.lines
+        self.code.compiled[name] = text
         return text
 
     @staticmethod

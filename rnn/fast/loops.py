@@ -20,7 +20,7 @@ from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
 
 from .formulas import Unsupported, expanded, number, scalar, takes_truth
-from .groups import Group, Groups, is_fused
+from .groups import Group, Groups
 from .places import Place, is_bool, peeled, place_of
 
 VARIABLES = "i", "j", "k", "l", "m", "n"  # over the axes of a value; b is that of the batch
@@ -88,8 +88,8 @@ class LoopWriter:
         arguments = ", ".join(["T", "B", *(self.taken[x] for x in (*self.arrays, *self.weights)), *self.matrices])
         signature = textwrap.fill(f"def {name}({arguments}):", 110, subsequent_indent=" " * (len(name) + 5))
         tiled = any(self.plan.extent(x) == Extent.TILE for x in self.arrays.values())
-        return LoopText([*signature.splitlines(), f"    {head}", *_indented(_indented(body or ["pass"]))], list(self.arrays),
-                        self.weights, self.matrices, tiled)
+        lines = [*signature.splitlines(), f"    {head}", *_indented(_indented(body or ["pass"]))]
+        return LoopText(lines, list(self.arrays), self.weights, self.matrices, tiled)
 
     def _step(self, nodes: list[Node], sunk: list[Node]) -> list[str]:
         """Return the lines of one step."""
