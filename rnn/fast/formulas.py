@@ -19,7 +19,7 @@ from rnn.ir.nodes import Node
 from rnn.language.graphs import postorder
 
 PASSED_ON = ops.Identity, ops.BroadcastTo, ops.StopGradient, ir.GradientMask, numpy_ops.Copy
-FUNCTIONS = {"exp", "tanh"}  # ufuncs that rnn.fast.functions computes in arithmetic that vectorises
+FUNCTIONS = {"exp", "tanh", "log"}  # ufuncs that rnn.fast.functions computes in arithmetic that vectorises
 WRITTEN = {  # ufuncs as operators; {0} and {1} are numbers, or truth values in the last ones
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "negative": "-{0}",
     "square": "{0} * {0}", "absolute": "abs({0})", "reciprocal": "FLOAT(1.0) / {0}", "positive": "{0}",
@@ -44,8 +44,8 @@ def scalar(op: Op, arguments: Sequence[str]) -> str | None:
         return WRITTEN["multiply"].format(*arguments)
     if isinstance(op, (ir.AddN, ops.Add)):
         return " + ".join(arguments)
-    if type(op) is ops.Sigmoid:
-        return f"sigmoid({arguments[0]})"
+    if type(op) in (ops.Sigmoid, ops.Softplus):
+        return f"{type(op).__name__.lower()}({arguments[0]})"
     if type(op) is ops.Where:
         return f"{arguments[1]} if {arguments[0]} else {arguments[2]}"
     if type(op) is ops.Power:
