@@ -83,12 +83,12 @@ class Lifetimes:
         place = {node: index for index, node in enumerate(block.nodes)}
         read_before = all(reader in place and not isinstance(reader.op, ir.View) and place[reader] <= place[source]
                           and (reader is not source or not is_product(reader)) for reader in self.users.get(shift, []))
-        others = [user for user in self._readers(source) if user is not shift]  # through views, too
+        others = [user for user in self.readers(source) if user is not shift]  # through views, too
         inside = all(self.block.get(user) is block and not isinstance(user.op, ir.Shift)
                      and user not in self.output_views for user in others)
         return read_before and inside
 
-    def _readers(self, node: Node) -> list[Node]:
+    def readers(self, node: Node) -> list[Node]:
         """Return the nodes that read a value, directly or through views of it."""
         found: list[Node] = []
         stack = list(self.users.get(node, []))
@@ -111,7 +111,7 @@ class Lifetimes:
             if not node.timed or node in self.outputs or node in self.margins or node in self.static \
                     or isinstance(node.op, (ir.Input, ir.Backward, ir.InputGrad, ir.Shift)):
                 continue
-            readers = self._readers(node)
+            readers = self.readers(node)
             if readers and all((x in inside or x in found) and x not in self.output_views for x in readers):
                 found.add(node)
         return [node for node in earlier if node in found]
@@ -125,7 +125,7 @@ class Lifetimes:
         block = self.block[node]
         if block.direction == 0:
             return Extent.TILE if node in self.tile_loop else Extent.ALL
-        outside = any(self.block.get(x) is not block or x in self.output_views for x in self._readers(node))
+        outside = any(self.block.get(x) is not block or x in self.output_views for x in self.readers(node))
         return Extent.ALL if block.skewed or outside else Extent.ONE
 
     def computed_together(self, x: Node, node: Node) -> bool:

@@ -15,6 +15,7 @@ from rnn.ir.schedule import Block
 from .formulas import Unsupported
 from .groups import sunk_nodes
 from .loops import LoopText, LoopWriter
+from .phases import phases
 
 
 class FastCodegen(Codegen):
@@ -27,6 +28,22 @@ class FastCodegen(Codegen):
     def __init__(self, *arguments: Any, refused: Mapping[str, str]) -> None:
         super().__init__(*arguments)
         self.refused = refused
+
+    def _all_steps(self, nodes: list[Node]) -> list[str]:
+        """Return the lines of what needs no order of the steps; elementwise operations are compiled."""
+        lines = []
+        for compiled, part in phases(nodes, self.lifetimes.static):
+            name = self.names.free("steps") if compiled else ""
+            if name in self.refused:
+                self.code.loops[name] = f"numpy: {self.refused[name]}"
+            if not compiled or name in self.refused:
+                lines += super()._all_steps(part)
+                continue
+            text = LoopWriter(Block(tuple(part), 1), [], self.plan, self.names).write(name)
+            self.code.compiled[name] = text
+            lines += ["# all steps at once", *self._start_sums(Block(tuple(part), 1)), *self._arguments(text),
+                      *self._call(text, "T")]
+        return lines
 
     def _loop(self, block: Block, tiles: str) -> list[str]:
         tiled = self.lifetimes.tiled[id(block)]
@@ -88,12 +105,12 @@ class FastCodegen(Codegen):
         return lines
 
     def _call(self, text: LoopText, steps: str) -> list[str]:
-        name = text.lines[0].split("(")[0].split()[1]
         weights = [x if isinstance(node.op, SumOverTime) else f"{x}_given" if node.shape else f"FLOAT({self.ref(node)})"
                    for x, node in text.weights.items()]
-        arguments = [steps, "B", *(f"arrays.{x}" for x in text.arrays), *weights, *text.matrices]
-        return textwrap.wrap(f"{name}({', '.join(arguments)})", 110, break_long_words=False,
-                             subsequent_indent=" " * (len(name) + 1))
+        arrays = (f"arrays.{x}" for x in text.arrays)
+        arguments = [steps, "B", *map(str, text.lengths), *arrays, *weights, *text.matrices]
+        return textwrap.wrap(f"{text.name}({', '.join(arguments)})", 110, break_long_words=False,
+                             subsequent_indent=" " * (len(text.name) + 1))
 
 
 def without_unused(code: Code, kept: set[str]) -> None:

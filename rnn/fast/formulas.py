@@ -19,7 +19,7 @@ from rnn.ir.nodes import Node
 from rnn.language.graphs import postorder
 
 PASSED_ON = ops.Identity, ops.BroadcastTo, ops.StopGradient, ir.GradientMask, numpy_ops.Copy
-FUNCTIONS = {"exp", "tanh"}  # ufuncs that rnn.fast.functions computes in arithmetic that vectorises
+FUNCTIONS = {"exp", "tanh", "log"}  # ufuncs that rnn.fast.functions computes in arithmetic that vectorises
 WRITTEN = {  # ufuncs as operators; {0} and {1} are numbers, or truth values in the last ones
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "negative": "-{0}",
     "square": "{0} * {0}", "absolute": "abs({0})", "reciprocal": "FLOAT(1.0) / {0}", "positive": "{0}",
@@ -27,6 +27,7 @@ WRITTEN = {  # ufuncs as operators; {0} and {1} are numbers, or truth values in 
     "greater": "{0} > {1}", "greater_equal": "{0} >= {1}", "less": "{0} < {1}", "less_equal": "{0} <= {1}",
     "equal": "{0} == {1}", "not_equal": "{0} != {1}",
     "heaviside": "{1} if {0} == FLOAT(0.0) else FLOAT(0.0) if {0} < FLOAT(0.0) else FLOAT(1.0) if {0} == {0} else {0}"}
+POWERS = {2: "{0} * {0}", 0.5: "np.sqrt({0})", -1: WRITTEN["reciprocal"]}  # as NumPy: the root of -inf is NaN
 LOGICAL = {"logical_and": "{0} and {1}", "logical_or": "{0} or {1}", "logical_not": "not {0}",
            "logical_xor": "{0} != {1}"}
 OTHERWISE = {"floor_divide"}  # Numba's differs from NumPy's, as at 1.0 // 0.1
@@ -44,14 +45,14 @@ def scalar(op: Op, arguments: Sequence[str]) -> str | None:
         return WRITTEN["multiply"].format(*arguments)
     if isinstance(op, (ir.AddN, ops.Add)):
         return " + ".join(arguments)
-    if type(op) is ops.Sigmoid:
-        return f"sigmoid({arguments[0]})"
+    if type(op) in (ops.Sigmoid, ops.Softplus):
+        return f"{type(op).__name__.lower()}({arguments[0]})"
     if type(op) is ops.Where:
         return f"{arguments[1]} if {arguments[0]} else {arguments[2]}"
     if type(op) is ops.Clip:
         return clipped(arguments[0], op.low, op.high)
     if type(op) is ops.Power:
-        return f"{arguments[0]} * {arguments[0]}" if op.exponent == 2 else f"{arguments[0]} ** {number(op.exponent)}"
+        return POWERS.get(op.exponent, f"{{0}} ** {number(op.exponent)}").format(*arguments)
     ufunc = ufunc_of(op)
     if ufunc is None:
         return None

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from minigrad import ops
-from rnn.compiler.buffers import BufferPlan, Extent
+from rnn.compiler.buffers import BufferPlan
 from rnn.ir import nodes as ir
 from rnn.ir.nodes import Node, Shape, users_of
 
@@ -50,7 +50,6 @@ class Groups:
 
     Args:
         nodes: of the loop, operands first, with what is computed for it alone.
-        sunk: those of them that only this loop needs, and that can be computed anywhere in it.
 
     Attributes:
         statements: groups in their order.
@@ -58,11 +57,10 @@ class Groups:
         lane: node -> the length of its lanes, along the first axis.
     """
 
-    def __init__(self, nodes: list[Node], sunk: set[Node], plan: BufferPlan) -> None:
+    def __init__(self, nodes: list[Node], plan: BufferPlan) -> None:
         self.plan = plan
         self.nodes = [x for x in nodes if not isinstance(x.op, (ir.View, ir.Leaf))]
         self.order = {node: place for place, node in enumerate(nodes)}
-        self.sunk = sunk
         self.users = users_of(nodes)
         self.inside = set(nodes)
         self.lane: dict[Node, int] = {}
@@ -117,12 +115,11 @@ class Groups:
     # ---- placing
     def _is_forced(self, node: Node) -> bool:
         """Return whether a value is read outside of the iteration that computes it."""
-        if node in self.sunk:
-            return False
-        if isinstance(node.op, ir.SumOverTime):
+        life = self.plan.lifetimes
+        if isinstance(node.op, ir.SumOverTime) or node in life.outputs or node in life.margins:
             return True
-        carries = any(x in self.plan.lifetimes.carried for x in self.users.get(node, ()))
-        return carries or self.plan.lifetimes.extents.get(node, Extent.ALL) != Extent.ONE
+        return any(x not in self.inside or isinstance(x.op, ir.Shift) or x in life.output_views
+                   for x in life.readers(node))
 
     def _can_wait(self, node: Node) -> bool:
         """Return whether elementwise nodes of this loop alone read a value, so that it is placed with the first."""

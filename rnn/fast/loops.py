@@ -20,9 +20,10 @@ from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
 
 from .formulas import Unsupported, expanded, number, scalar, takes_truth
-from .groups import Group, Groups
+from .groups import Group, Groups, is_fused
 from .places import Place, is_bool, peeled, place_of
 
+UNROLLED = 32  # iterations from which LLVM doesn't unroll a loop
 VARIABLES = "i", "j", "k", "l", "m", "n"  # over the axes of a value; b is that of the batch
 Variables = tuple[str, ...]
 
@@ -32,14 +33,17 @@ class LoopText(NamedTuple):
 
     Attributes:
         lines: of the function, from its `def` on.
-        arrays: the names of the program's arrays that it takes, after T and B.
+        arrays: the names of the program's arrays that it takes, after T, B and the lengths.
+        lengths: of short loops.
         weights: the values without steps that it takes after them, by their names.
         matrices: matrices that it takes after them: name of the argument -> the node, and whether it is transposed.
         tiled: whether some of the arrays have space for a tile of steps alone.
     """
 
+    name: str
     lines: list[str]
     arrays: list[str]
+    lengths: list[int]
     weights: dict[str, Node]
     matrices: dict[str, tuple[Node, bool]]
     tiled: bool
@@ -58,10 +62,11 @@ class LoopWriter:
         self.plan = plan
         self.program_names = names
         self.local = Names()
-        self.local.taken.update(("b", *VARIABLES, "sigmoid", "product", "T", "B", "FLOAT"))
+        self.local.taken.update(("b", *VARIABLES, *"TB", "FLOAT", "sigmoid", "softplus", "product", "largest", "total"))
         self.arrays: dict[str, Node] = {}
         self.weights: dict[str, Node] = {}
         self.matrices: dict[str, tuple[Node, bool]] = {}
+        self.lengths: dict[str, int] = {}
         self.taken: dict[str, str] = {}  # name of an array or a weight in the program -> that of the argument
         self.sunk = sunk
 
@@ -71,8 +76,9 @@ class LoopWriter:
         Raises:
             Unsupported: where the loop contains an operation that isn't compiled.
         """
-        if any(x.size == 0 for x in self.block.nodes):
-            raise Unsupported("a value without elements")
+        for node in (*self.sunk, *self.block.nodes):
+            if not isinstance(node.op, (ir.View, ir.Leaf)):
+                check_supported(node)
         backward = self.block.direction < 0
         body: list[str] = []
         if self.block.skewed:
@@ -85,15 +91,17 @@ class LoopWriter:
         else:
             body = self._step(list(self.block.nodes), self.sunk)
             head = f"for t in range({'T - 1, -1, -1' if backward else 'T'}):"
-        arguments = ", ".join(["T", "B", *(self.taken[x] for x in (*self.arrays, *self.weights)), *self.matrices])
+        arrays = (self.taken[x] for x in (*self.arrays, *self.weights))
+        arguments = ", ".join(["T", "B", *self.lengths, *arrays, *self.matrices])
         signature = textwrap.fill(f"def {name}({arguments}):", 110, subsequent_indent=" " * (len(name) + 5))
         tiled = any(self.plan.extent(x) == Extent.TILE for x in self.arrays.values())
         lines = [*signature.splitlines(), f"    {head}", *_indented(_indented(body or ["pass"]))]
-        return LoopText(lines, list(self.arrays), self.weights, self.matrices, tiled)
+        return LoopText(name, lines, list(self.arrays), list(self.lengths.values()), self.weights, self.matrices,
+                        tiled)
 
     def _step(self, nodes: list[Node], sunk: list[Node]) -> list[str]:
         """Return the lines of one step."""
-        groups = Groups(_in_order([*sunk, *nodes]), set(sunk), self.plan)
+        groups = Groups([*sunk, *nodes], self.plan)
         lines: list[str] = []
         for group in groups.statements:
             if group.shape is None:
@@ -119,6 +127,19 @@ class LoopWriter:
         """Return the name of the argument for a matrix of a product, contiguous as it is multiplied."""
         name = self.program_names.give(node) + ("_T" if transposed else "_rows")
         self.matrices[name] = node, transposed
+        return name
+
+    def length(self, length: int) -> int | str:
+        """Return the length of an innermost loop: of a short one, the name of an argument.
+
+        LLVM unrolls loops of few iterations before it vectorises them, and then can't, unless it doesn't know the
+        number.
+        """
+        if length >= UNROLLED:
+            return length
+        known = [name for name, number in self.lengths.items() if number == length]
+        name = known[0] if known else self.local.free(f"n{length}")
+        self.lengths[name] = length
         return name
 
     def _argument(self, name: str) -> str:
@@ -157,13 +178,9 @@ class LoopWriter:
             return self._product(node)
         if kind is not None:
             return self._batched_product(node, kind)
-        if isinstance(node.op, (ops.Sum, ops.Mean, ops.Max)):
-            return self._reduction(node)
-        if isinstance(node.op, ir.Concat):
-            return self._concatenation(node)
-        op = node.op.of if isinstance(node.op, (ir.Backward, ir.WeightGrad)) else node.op
-        derivative = "the derivative of " * (op is not node.op)
-        raise Unsupported(f"{derivative}{type(op).__name__} has no compiled form")
+        if isinstance(node.op, ops.LogSoftmax):
+            return self._log_softmax(node)
+        return self._concatenation(node) if isinstance(node.op, ir.Concat) else self._reduction(node)
 
     def _product(self, node: Node) -> list[str]:
         """A vector of each sequence times a matrix that is the same for all: one product for the batch."""
@@ -202,10 +219,7 @@ class LoopWriter:
     def _reduction(self, node: Node) -> list[str]:
         """A sum, a mean or a maximum over axes."""
         op, x = node.op, node.inputs[0]
-        axes = op.axis if isinstance(op.axis, tuple) else (op.axis,)
-        if type(op) not in (ops.Sum, ops.Mean, ops.Max, ops.Min) or not x.timed \
-                or not all(isinstance(axis, int) and -x.ndim <= axis < 0 for axis in axes):
-            raise Unsupported(f"{type(op).__name__} over these axes has no compiled form")
+        axes = _axes(op)
         summed = [axis + x.ndim for axis in axes]
         variables = VARIABLES[:x.ndim]
         value = self.element(x, variables)
@@ -224,6 +238,17 @@ class LoopWriter:
         lines = [f"total = {start}", *inner, f"{self.element(node, index)} = total"]
         return ["for b in range(B):", *_indented(_loops([(variables[k], x.shape[k]) for k in kept], lines))]
 
+    def _log_softmax(self, node: Node) -> list[str]:
+        """x - max(x) - log(sum(exp(x - max(x)))) along the last axis."""
+        x, variables = node.inputs[0], VARIABLES[:node.ndim]
+        last = f"for {variables[-1]} in range({node.shape[-1]}):"
+        value, out = self.element(x, variables), self.element(node, variables)
+        lines = ["largest = FLOAT(-np.inf)", last,
+                 f"    largest = {value} if {value} > largest or {value} != {value} else largest",
+                 "total = FLOAT(0.0)", last, f"    {out} = {value} - largest", f"    total += exp({out})",
+                 "total = log(total)", last, f"    {out} = {out} - total"]
+        return self._nest(node.shape[:-1], lines)
+
     def _concatenation(self, node: Node) -> list[str]:
         """Copy the operands of unequal lengths that weren't computed in their place."""
         lines, start = [], 0
@@ -237,6 +262,38 @@ class LoopWriter:
 
     def _nest(self, shape: Sequence[int], lines: list[str]) -> list[str]:
         return ["for b in range(B):", *_indented(_loops(list(zip(VARIABLES, shape)), lines))]
+
+
+REDUCTIONS = ops.Sum, ops.Mean, ops.Max, ops.Min
+
+
+def check_supported(node: Node) -> None:
+    """Check that a node can be computed in a compiled loop.
+
+    Raises:
+        Unsupported: if it can't; says why.
+    """
+    op = node.op.of if isinstance(node.op, (ir.Backward, ir.WeightGrad)) else node.op
+    name = ("the derivative of " if op is not node.op else "") + type(op).__name__
+    if node.size == 0:
+        raise Unsupported("a value without elements")
+    if isinstance(op, ir.Concat):
+        return
+    if is_fused(node):
+        if scalar(op, ["x"] * len(node.inputs)) is None:
+            expanded(node)
+    elif type(op) in REDUCTIONS:
+        if not node.inputs[0].timed or not all(isinstance(axis, int) and axis < 0 for axis in _axes(op)):
+            raise Unsupported(f"{name} over these axes has no compiled form")
+    elif isinstance(op, ops.LogSoftmax):
+        if op.axis != -1 or not node.timed:
+            raise Unsupported(f"{name} along this axis has no compiled form")
+    elif op is not node.op or (not is_product(node) and product_kind(node) is None):
+        raise Unsupported(f"{name} has no compiled form")
+
+
+def _axes(op: ops.Reduction) -> tuple[int, ...]:
+    return op.axis if isinstance(op.axis, tuple) else (op.axis,)  # type: ignore[return-value]
 
 
 class Nest:
@@ -263,7 +320,9 @@ class Nest:
         lines: list[str] = []
         for depth in range(len(self.shape), -1, -1):
             lines = self.at_depth[depth] + lines
-            head = "b in range(B)" if depth == 0 else f"{VARIABLES[depth - 1]} in range({self.shape[depth - 1]})"
+            length = self.shape[depth - 1] if depth else 0
+            bound = self.writer.length(length) if depth == len(self.shape) else length
+            head = "b in range(B)" if depth == 0 else f"{VARIABLES[depth - 1]} in range({bound})"
             lines = [f"for {head}:", *_indented(lines)]
         return lines
 
@@ -354,10 +413,6 @@ class Nest:
         """Return the indices of an operand, whose axes are the last ones of the nest; 0 along axes of length 1."""
         last = VARIABLES[len(self.shape) - x.ndim:len(self.shape)]
         return tuple("0" if n == 1 else v for v, n in zip(last, x.shape))
-
-
-def _in_order(nodes: Iterable[Node]) -> list[Node]:
-    return list(dict.fromkeys(nodes))
 
 
 def _shifted(variables: Variables, offset: int) -> Variables:
