@@ -23,7 +23,7 @@ from numba import njit
 
 from rnn.fast.functions import exp_{0} as exp, log_{0} as log, sigmoid_{0} as sigmoid
 from rnn.fast.functions import softplus_{0} as softplus, tanh_{0} as tanh
-from rnn.fast.products import OPTIONS, product
+from rnn.fast.products import OPTIONS, matrix_matrix, matrix_vector, product, vector_matrix
 
 FLOAT = np.{0}
 '''
