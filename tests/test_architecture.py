@@ -41,9 +41,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "rnn.unrolling": (*ENGINE, "rnn.language"),
     "rnn.ir": (*ENGINE, "rnn.language", "rnn.unrolling"),
     "rnn.compiler": (*ENGINE, "rnn.language", "rnn.unrolling", "rnn.ir"),
-    "rnn.fast": (),
+    "rnn.fast": (*ENGINE, "rnn.language", "rnn.unrolling", "rnn.ir", "rnn.compiler"),
     "rnn.export": (*ENGINE, "rnn.language", "rnn.unrolling", "rnn.ir"),
-    "rnn": (*ENGINE, "rnn.language", "rnn.cells", "rnn.unrolling", "rnn.ir", "rnn.compiler", "rnn.export"),
+    "rnn": (*ENGINE, "rnn.language", "rnn.cells", "rnn.unrolling", "rnn.ir", "rnn.compiler", "rnn.fast",
+            "rnn.export"),
     "viz.render": ENGINE,
     "viz.layout": (*ENGINE, *LANGUAGE, "viz.render"),
     "viz.annotations": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout"),
@@ -169,8 +170,8 @@ for step in loss.backward_steps():
     str(step)
     step.run()
 """
-HEAVY = ("rnn.compiler", "rnn.export", "rnn.ir", "minigrad.debugger", "viz.stepper_page", "viz.cli", "pygraphviz",
-         "matplotlib", "jax", "torch", "onnx", "http.client", "ssl")
+HEAVY = ("rnn.compiler", "rnn.export", "rnn.fast", "rnn.ir", "minigrad.debugger", "viz.stepper_page", "viz.cli",
+         "pygraphviz", "matplotlib", "numba", "jax", "torch", "onnx", "http.client", "ssl")
 
 
 def loaded(program: str) -> set[str]:

@@ -39,11 +39,11 @@ class Boundary(NamedTuple):
 
 def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: Names, boundaries: list[Boundary],
              weights: Collection[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node],
-             split: bool = False, codegen: type[Codegen] | None = None) -> Code:
+             split: bool = False, codegen: Callable[..., Codegen] | None = None) -> Code:
     """Return the text of a program.
 
     Args:
-        codegen: the class that writes it; by default Codegen.
+        codegen: makes what writes it; by default Codegen.
         split: whether what the weights alone determine is computed by a function of its own.
         outputs: a signal at a step, such as h[t] -> its node. A comment in the program names the signal.
         gradients: name in the result of the backward pass -> node.

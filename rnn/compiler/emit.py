@@ -117,7 +117,7 @@ class Code:
     constants: dict[str, float] = field(default_factory=dict)  # numbers in formulas
     written_for: dict[str, Node] = field(default_factory=dict)  # line of the program -> the node that it computes
     gradients: dict[str, str] = field(default_factory=dict)  # name in the result -> expression
-    compiled: dict[str, list[str]] = field(default_factory=dict)  # functions that a backend compiles: name -> lines
+    compiled: dict[str, Any] = field(default_factory=dict)  # functions that a backend compiles, in its own form
     loops: dict[str, str] = field(default_factory=dict)  # loop over time -> the backend that computes it, and why
 
 

@@ -72,7 +72,7 @@ class Program:
     Args:
         observe: called after each pass with its name and its result: nodes, blocks, or the plan of the arrays.
         split: whether what the weights alone determine is computed by a function of its own, if there are no gradients.
-        codegen: writes the text.
+        codegen: makes what writes the text.
 
     Attributes:
         request: the argument.
@@ -86,7 +86,8 @@ class Program:
     """
 
     def __init__(self, cell: Definition, options: LoweringOptions, request: GradientRequest,
-                 observe: Observer = unobserved, split: bool = False, codegen: type[Codegen] = Codegen) -> None:
+                 observe: Observer = unobserved, split: bool = False,
+                 codegen: Callable[..., Codegen] = Codegen) -> None:
         self.request = request
         self.lowered = lower(cell, options)
         roots = self.lowered.roots.values()
@@ -131,7 +132,8 @@ class Program:
                    for name, node in self.lowered.roots.items()}
         self.code = generate(passes, self.plan, self.names, list(self.boundaries.values()),
                              self.lowered.weights.values(), signals,
-                             {self.gradients[key]: node for key, node in gradients.items()}, split and not gradients, codegen)
+                             {self.gradients[key]: node for key, node in gradients.items()}, split and not gradients,
+                             codegen)
         self.outputs = {name: self.names.of[node] for name, node in self.lowered.roots.items()}
 
     def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from rnn.compiler.codegen import Codegen
 from rnn.compiler.emit import Code
@@ -17,20 +19,27 @@ from .phases import phases
 
 
 class FastCodegen(Codegen):
-    """Writes loops as functions for Numba, and those that it can't write as the NumPy backend does."""
+    """Writes loops as functions for Numba, and those that it can't write as the NumPy backend does.
+
+    Args:
+        refused: name of a loop -> why Numba doesn't compile it.
+    """
+
+    def __init__(self, *arguments: Any, refused: Mapping[str, str]) -> None:
+        super().__init__(*arguments)
+        self.refused = refused
 
     def _all_steps(self, nodes: list[Node]) -> list[str]:
         """Compute what doesn't need an order of the steps: elementwise operations and small products in one function."""
         lines = []
         for compiled, part in phases(nodes, self.lifetimes.static):
-            if not compiled:
+            name = self.names.free("steps") if compiled else ""
+            if not compiled or name in self.refused:
                 lines += super()._all_steps(part)
                 continue
-            name = self.names.free("steps")
-            text = LoopWriter(Block(tuple(part), 1), [], self.plan, self.names).write(name)
-            self.code.compiled[name] = text.lines
-            lines += ["# all steps at once", *self._start_sums(Block(tuple(part), 1)), *self._arguments(text),
-                      *self._call(text, "T")]
+            block = Block(tuple(part), 1)
+            text = self.code.compiled[name] = LoopWriter(block, [], self.plan, self.names).write(name)
+            lines += ["# all steps at once", *self._start_sums(block), *self._arguments(text), *self._call(text, "T")]
         return lines
 
     def _loop(self, block: Block, tiles: str) -> list[str]:
@@ -53,8 +62,9 @@ class FastCodegen(Codegen):
         self._write_tiles(tiles, lines)
         self.views = outer
         order = f"all_steps.{tiles}" if block.direction > 0 else f"reversed(all_steps.{tiles})"
-        return [*first, f"for arrays in {order}:  # a tile of steps", "    flat, by_step = arrays.flat, arrays.by_step",
-                *(f"    {line}" for line in lines), "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
+        return [*first, f"for arrays in {order}:  # a tile of steps",
+                "    flat, by_step = arrays.flat, arrays.by_step", *(f"    {line}" for line in lines),
+                "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
 
     def _skewed_loop(self, block: Block) -> list[str]:
         text = self._text(block, [], "forward_tiles" if block.direction > 0 else "backward_tiles")
@@ -66,12 +76,14 @@ class FastCodegen(Codegen):
         """Return a loop as a function; None, with the reason in the program's record, where it can't be."""
         name = self.names.free(re.sub(r"tiles\d*", "loop", tiles))
         try:
+            if name in self.refused:
+                raise Unsupported(self.refused[name])
             text = LoopWriter(block, sunk, self.plan, self.names).write(name)
         except Unsupported as error:
             self.code.loops[name] = f"numpy: {error}{self._origin(block)}"
             return None
         self.code.loops[name] = "numba"
-        self.code.compiled[name] = text.lines
+        self.code.compiled[name] = text
         return text
 
     @staticmethod

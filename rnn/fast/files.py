@@ -14,31 +14,40 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
 import platformdirs
+from numba.core.dispatcher import Dispatcher
 
 import minigrad
 from minigrad.formats.files import write_atomically
 
 SOURCES = "functions.py", "products.py"  # whose functions the generated ones call
 VARIABLE = "MINIGRAD_CACHE"
+_loading = threading.Lock()
 
 
-def module_of(text: str) -> tuple[ModuleType, bool]:
-    """Return the module with this text, and whether it is new, so that its functions aren't compiled yet."""
+def module_of(text: str) -> ModuleType:
+    """Return the module with this text."""
     digest = hashlib.sha256("\n".join([text, *_versions()]).encode()).hexdigest()[:24]
     name = f"minigrad_loops_{digest}"
-    if name in sys.modules:
-        return sys.modules[name], False
-    path, content = folder() / f"{name}.py", text.encode()
-    new = not (path.exists() and path.read_bytes() == content)
-    if new:
+    with _loading:
+        if name not in sys.modules:
+            _load(name, text.encode())
+        return sys.modules[name]
+
+
+def _load(name: str, content: bytes) -> None:
+    path = folder() / f"{name}.py"
+    if not (path.exists() and path.read_bytes() == content):
         try:
             write_atomically(path, content)
         except OSError:
@@ -53,7 +62,48 @@ def module_of(text: str) -> tuple[ModuleType, bool]:
     except BaseException:
         del sys.modules[name]
         raise
-    return module, new
+
+
+def compile_functions(module: ModuleType, types: Mapping[str, tuple[Any, ...]], title: str) -> dict[str, str]:
+    """Compile functions of a module, or load their machine code from the cache.
+
+    Args:
+        types: name of a function -> the types of its arguments.
+        title: of the definition, for a line that says what takes some seconds.
+
+    Returns:
+        name of a function that Numba can't compile -> why.
+    """
+    new = [name for name in types if not list(_machine_code(getattr(module, name)))]
+    if new:
+        print(f"compiling {len(new)} loop{'s' * (len(new) > 1)} of {title!r} with Numba: some seconds, once",
+              file=sys.stderr)
+    found = {name: _compile(module, name, arguments) for name, arguments in types.items()}
+    return {name: why for name, why in found.items() if why}
+
+
+def _compile(module: ModuleType, name: str, types: tuple[Any, ...]) -> str:
+    """Compile one function; return why Numba can't, else ""."""
+    why = ""
+    for _ in range(2):
+        try:
+            getattr(module, name).compile(types)
+            return ""
+        except Exception as error:  # also where a file of the cache isn't whole, or can't be written
+            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            why = "Numba can't compile it: " + " ".join(lines[:2])
+            for function in vars(module).values():
+                for path in _machine_code(function):
+                    path.unlink(missing_ok=True)
+    return why
+
+
+def _machine_code(function: Any) -> Iterable[Path]:
+    """Return the files of the cache with the machine code of a function."""
+    if not isinstance(function, Dispatcher) or function.stats.cache_path is None:
+        return ()
+    made = function.py_func
+    return Path(function.stats.cache_path).glob(f"{made.__module__.rpartition('.')[2]}.{made.__qualname__}-*.nb[ci]")
 
 
 def folder() -> Path:

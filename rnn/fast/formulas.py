@@ -48,6 +48,8 @@ def scalar(op: Op, arguments: Sequence[str]) -> str | None:
         return f"{type(op).__name__.lower()}({arguments[0]})"
     if type(op) is ops.Where:
         return f"{arguments[1]} if {arguments[0]} else {arguments[2]}"
+    if type(op) is ops.Clip:
+        return clipped(arguments[0], op.low, op.high)
     if type(op) is ops.Power:
         return f"{arguments[0]} * {arguments[0]}" if op.exponent == 2 else f"{arguments[0]} ** {number(op.exponent)}"
     ufunc = ufunc_of(op)
@@ -59,6 +61,15 @@ def scalar(op: Op, arguments: Sequence[str]) -> str | None:
     if name in WRITTEN or name in LOGICAL:
         return {**WRITTEN, **LOGICAL}[name].format(*arguments)
     return f"{name}({arguments[0]})" if name in FUNCTIONS else f"np.{name}({', '.join(arguments)})"
+
+
+def clipped(x: str, low: float | None, high: float | None) -> str:
+    """Return the formula of np.clip, which keeps NaN, and is `high` where `low` is above it."""
+    if low is not None and high is not None:
+        low = min(low, high)
+    above = "" if high is None else f"{number(high)} if {x} > {number(high)} else "
+    below = "" if low is None else f"{number(low)} if {x} < {number(low)} else "
+    return f"{above}{below}{x}"
 
 
 def takes_truth(op: Op, place: int) -> bool:

@@ -94,9 +94,7 @@ class Groups:
         for user in self.users.get(node, ()):
             if isinstance(user.op, ir.Slice):
                 wanted.append(self.lane[user] if user.op.start % self.lane[user] == 0 else length)
-            elif isinstance(user.op, ir.BroadcastMul):
-                wanted.append(self.lane[user])
-            elif is_fused(user) and user.shape == node.shape:
+            elif isinstance(user.op, ir.BroadcastMul) or (is_fused(user) and user.shape == node.shape):
                 wanted.append(self.lane[user])
         return self._common(wanted, length)
 
@@ -190,7 +188,7 @@ class Groups:
     def _split(self, node: Node, waiting: list[Node], together: set[Node]) -> None:
         """Take out of `together` what a node of another nest or an unaligned read depends on."""
         apart = [y for x in (*waiting, node) for y, aligned in self._operands(x)
-                 if y in together and (x not in together and x is not node or not aligned)]
+                 if y in together and ((x not in together and x is not node) or not aligned)]
         for y in apart:  # grows
             if y in together:
                 together.discard(y)

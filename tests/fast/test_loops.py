@@ -1,0 +1,143 @@
+"""Compiled loops against unroll: definitions, options and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from backends import check, compiled_in_full
+from definitions import above, bidirectional, data, deep_lstm, feedback_2, lstm, own_output, parameter, two_delays
+from exports import CASES, values_for
+
+import minigrad as mg
+from rnn import Cell, Signal, cells, t
+from rnn.cells import modern
+
+pytest.importorskip("numba")
+pytest.importorskip("scipy")
+pytest.importorskip("platformdirs")
+
+LENGTHS = np.array([4, 2, 3, 1, 4])
+
+
+@pytest.mark.parametrize(("make", "options"), [
+    pytest.param(lstm, {}, id="lanes of gates"),
+    pytest.param(two_delays, {"lengths": LENGTHS}, id="masks, and a delay of two steps"),
+    pytest.param(bidirectional, {"chunks": 2}, id="a loop in each direction, truncated"),
+    pytest.param(feedback_2, {}, id="layers that feed back"),
+    pytest.param(own_output, {}, id="no data"),
+])
+def test_a_compiled_loop_computes_what_unroll_computes(make: Callable[[], Cell], options: Any) -> None:
+    cell = make()
+    assert compiled_in_full(check(make, data(cell), options))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "options"), CASES)
+def test_every_definition_and_option_of_the_exports(make: Callable[[], Cell], options: Any) -> None:
+    given = values_for(make())
+    if "T" in given and "lengths" in options:
+        pytest.skip("there is no batch")
+    check(make, given, options)
+
+
+# ---- the cells of the library
+def layer(make: Callable[..., Signal], dtype: Any, **options: Any) -> Callable[[], Cell]:
+    def made() -> Cell:
+        cell = Cell("layer")
+        x = cell.input("x", 5)
+        make(cell, x, 6, name="a", rng=np.random.default_rng(0), dtype=dtype, **options)
+        return cell
+
+    return made
+
+
+LAYERS: dict[str, tuple[Callable[..., Signal], dict[str, Any]]] = {
+    "elman": (cells.elman, {}), "lstm": (cells.lstm, {}), "gru": (cells.gru, {}), "gru after": (
+        cells.gru, {"reset": "after"}), "peephole": (cells.lstm, {"peephole": "diagonal"}),
+    "full peephole": (cells.lstm, {"peephole": "full"}), "coupled": (cells.lstm, {"coupled": True}),
+    "projection": (cells.lstm, {"projection": 3}), "reversed": (cells.lstm, {"reversed": True}),
+    "linear attention": (modern.linear_attention, {"keys": 4}), "delta": (modern.delta_net, {"keys": 4}),
+    "mlstm": (modern.mlstm, {"keys": 4}), "slstm": (modern.slstm, {}), "min gru": (modern.min_gru, {}),
+    "rwkv": (modern.rwkv, {}), "lru": (modern.lru, {}), "mamba": (modern.mamba, {}),
+}
+IN_NUMPY: set[str] = set()  # cells with a loop that isn't compiled
+FEW = {"delta"}  # by default
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow)
+                                  for name in LAYERS])
+def test_a_cell_of_the_library_is_compiled(name: str, dtype: str) -> None:
+    make, options = LAYERS[name]
+    x = np.random.default_rng(1).normal(size=(7, 3, 5)).astype(dtype)
+    fast = check(layer(make, dtype, **options), {"x": x})
+    assert compiled_in_full(fast) == (name not in IN_NUMPY)
+
+
+# ---- values before and after the sequence, statics, and single numbers
+def test_values_before_the_sequence_are_given_and_learned() -> None:
+    start = parameter("start", 4)
+
+    def make() -> Cell:
+        cell = two_delays()
+        cell.signals["h"][0] = start
+        return cell
+
+    cell = make()
+    given = {"initial": {"h": {-1: np.full(4, 0.3)}, "y": np.full((5, 4), 0.2)}}
+    check(make, data(cell), given)
+
+
+def test_a_loop_attends_to_a_static() -> None:
+    W, U = parameter("W", 4, 3), parameter("U", 4, 4)
+
+    def make() -> Cell:
+        cell = Cell("reader")
+        x, h, enc = cell.input("x", 3), cell.signal("h", 4), cell.static("enc", (5, 4))
+        h[t] = np.tanh(W @ x[t] + U @ (mg.softmax(enc @ h[t-1]) @ enc))
+        return cell
+
+    rng = np.random.default_rng(0)
+    check(make, {"x": rng.normal(size=(4, 2, 3)), "enc": rng.normal(size=(2, 5, 4))})
+
+
+def test_a_state_that_is_a_number() -> None:
+    a = parameter("a")
+
+    def make() -> Cell:
+        cell = Cell("number")
+        x, h = cell.input("x", ()), cell.signal("h", ())
+        h[t] = np.tanh(a * h[t-1] + x[t]) * t
+        return cell
+
+    fast = check(make, {"x": np.random.default_rng(0).normal(size=(6, 3))})
+    assert compiled_in_full(fast)
+
+
+# ---- loops that aren't compiled
+def test_a_loop_that_numba_cannot_take_is_computed_by_numpy_and_the_others_are_compiled() -> None:
+    U, line = parameter("U", 4, 4), ""
+
+    def make() -> Cell:
+        nonlocal line
+        cell = Cell("mixed")
+        x, h, s = cell.input("x", 4), cell.signal("h", 4), cell.signal("s", 4)
+        h[t] = np.tanh(x[t] + U @ h[t-1])
+        s[t] = np.sort(h[t] + s[t-1])
+        line = above()
+        return cell
+
+    fast = check(make, {"x": np.random.default_rng(0).normal(size=(4, 2, 4))})
+    loops = fast.backend.loops
+    assert sorted(by.split(":")[0] for by in loops.values()) == ["numba", "numba", "numpy", "numpy"]
+    assert all("Sort has no compiled form" in by and line in by for by in loops.values() if by != "numba")
+    assert repr(fast.backend).splitlines()[0] == "numba"
+    assert [text for name, text in loops.items() if f"{name}: {text}" not in repr(fast.backend)] == []
+
+
+def test_deep_networks() -> None:
+    cell = deep_lstm(2)
+    assert compiled_in_full(check(lambda: deep_lstm(2), data(cell)))
