@@ -8,8 +8,8 @@ Each pass is a function on a `Graph`, run by `optimise` in the order of PASSES:
 2. `fuse_products` makes one product of several that multiply the same vector (the gates of an LSTM),
    `fuse_slices` one operation of those that follow on each part, `fuse_sums` one product of a sum of products.
 3. `fuse_weight_gradients` makes one product of the gradients of matrices that were fused.
-4. `fuse_columns` and `fuse_assembled_gradients` do the same for matrices of which products take blocks of columns, as in
-   W [h, x]: they are concatenated whole, and their gradients are assembled as one matrix.
+4. `fuse_columns` and `fuse_assembled_gradients` do the same for matrices of which products take blocks of columns, as
+   in W [h, x]: they are concatenated whole, and their gradients are assembled as one matrix.
 
 Nodes are rewritten in place (`Graph.rewrite`), so the nodes that read them need no update. In the examples
 below, each line is a node of a loop; x and b come from outside of it.
