@@ -30,10 +30,12 @@ class FastCodegen(Codegen):
         self.refused = refused
 
     def _all_steps(self, nodes: list[Node]) -> list[str]:
-        """Compute what doesn't need an order of the steps: elementwise operations and small products in one function."""
+        """Return the lines of what needs no order of the steps; elementwise operations are compiled."""
         lines = []
         for compiled, part in phases(nodes, self.lifetimes.static):
             name = self.names.free("steps") if compiled else ""
+            if name in self.refused:
+                self.code.loops[name] = f"numpy: {self.refused[name]}"
             if not compiled or name in self.refused:
                 lines += super()._all_steps(part)
                 continue

@@ -27,6 +27,7 @@ WRITTEN = {  # ufuncs as operators; {0} and {1} are numbers, or truth values in 
     "greater": "{0} > {1}", "greater_equal": "{0} >= {1}", "less": "{0} < {1}", "less_equal": "{0} <= {1}",
     "equal": "{0} == {1}", "not_equal": "{0} != {1}",
     "heaviside": "{1} if {0} == FLOAT(0.0) else FLOAT(0.0) if {0} < FLOAT(0.0) else FLOAT(1.0) if {0} == {0} else {0}"}
+POWERS = {2: "{0} * {0}", 0.5: "np.sqrt({0})", -1: WRITTEN["reciprocal"]}  # as NumPy: the root of -inf is NaN
 LOGICAL = {"logical_and": "{0} and {1}", "logical_or": "{0} or {1}", "logical_not": "not {0}",
            "logical_xor": "{0} != {1}"}
 OTHERWISE = {"floor_divide"}  # Numba's differs from NumPy's, as at 1.0 // 0.1
@@ -51,7 +52,7 @@ def scalar(op: Op, arguments: Sequence[str]) -> str | None:
     if type(op) is ops.Clip:
         return clipped(arguments[0], op.low, op.high)
     if type(op) is ops.Power:
-        return f"{arguments[0]} * {arguments[0]}" if op.exponent == 2 else f"{arguments[0]} ** {number(op.exponent)}"
+        return POWERS.get(op.exponent, f"{{0}} ** {number(op.exponent)}").format(*arguments)
     ufunc = ufunc_of(op)
     if ufunc is None:
         return None

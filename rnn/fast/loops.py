@@ -136,12 +136,15 @@ class LoopWriter:
     def length(self, length: int) -> int | str:
         """Return the length of an innermost loop: of a short one, the name of an argument.
 
-        LLVM unrolls loops of few iterations before it vectorises them, and then can't, unless it doesn't know the number.
+        LLVM unrolls loops of few iterations before it vectorises them, and then can't, unless it doesn't know the
+        number.
         """
         if length >= UNROLLED:
             return length
-        self.lengths[f"n{length}"] = length
-        return f"n{length}"
+        known = [name for name, number in self.lengths.items() if number == length]
+        name = known[0] if known else self.local.free(f"n{length}")
+        self.lengths[name] = length
+        return name
 
     def _argument(self, name: str) -> str:
         if name not in self.taken:

@@ -80,9 +80,9 @@ def test_values_and_slopes_are_those_of_numpy(names: list[str], dtype: str) -> N
         with np.errstate(all="ignore"):
             near = np.abs(found[name] - array) <= ACCURACY[dtype] * np.abs(array)
         same = near | (found[name] == array) | (np.isnan(found[name]) & np.isnan(array))
-        wrong += [f"{names[int(name.lstrip('dabe'))]}, {name} at {x:g}, {y:g}: {got}, not {value}" for x, y, ok, got, value
-                  in zip(X, Y, same.all(axis=(0, 1)) if same.ndim > 1 else same, found[name].reshape(-1, X.size)[-1],
-                         array.reshape(-1, X.size)[-1]) if not ok]
+        what = f"{'slope' * name.startswith('d')} {name[-2]} of {names[int(name[1:].lstrip('ab'))]}"
+        rows = (x.reshape(-1, X.size)[-1] for x in (same, found[name], array))
+        wrong += [f"{what} at {x:g}, {y:g}: {got}, not {value}" for x, y, ok, got, value in zip(X, Y, *rows) if not ok]
     assert not wrong, "\n".join(wrong[:10])
 
 
