@@ -10,8 +10,9 @@ the rest (Cody and Waite, Software Manual for the Elementary Functions, 1980). A
 2 artanh(s) = 2s + s³ P(s²), plus n log(2).
 
 Polynomials have the least largest relative error (Remez's algorithm); `python benchmarks/ulp.py --fit` prints their
-coefficients. Errors are the largest that `python benchmarks/ulp.py` finds, in ulp: units in the last place of the exact
-result. NaN, infinities, overflow, underflow and -0 give the results of NumPy's functions.
+coefficients. Errors are the largest that were found, in ulp: units in the last place of the exact result; in float32
+of all numbers for exp and tanh, of one in 37 for the others; in float64 of sixteen million for all but erf. NaN,
+infinities, overflow, underflow and -0 give the results of NumPy's functions.
 
 The compiler may contract a product and a sum to one instruction, which rounds once. It must not reorder sums:
 (x + SHIFT) - SHIFT isn't x. LLVM keeps the permissions of each operation when it moves a function into its caller, so
