@@ -17,6 +17,7 @@ Coefficients are those of the polynomial with the least largest error under a we
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -66,31 +67,32 @@ def loop(name: str, dtype: str) -> Any:
 
 @njit(error_model="numpy")
 def errors(values: Array, rounded: Array, exact: Array, rest: Array, bits: int, least: int, out: Array) -> None:
-    """Store |values - (exact + rest)| in ulp of `exact`; where not all are finite, 0 if values are `rounded`, else inf.
+    """Store the errors of values in ulp; where not all are finite, 0 if values are `rounded`, else infinity.
 
-    `bits` and `least` are those of the mantissa and of the smallest exponent of the type.
+    `rest` is what is missing in `exact`, in ulp. `bits` and `least` are the number of bits after the point and the
+    smallest exponent of the type.
     """
     for i in range(len(values)):
         value = np.float64(values[i])
         exponent = max((np.float64(exact[i]).view(np.int64) >> 52 & 2047) - 1023, least)
-        error = abs((value - exact[i]) - rest[i])
-        tiny = exponent < -900  # the unit has no exponent of its own
+        error = value - exact[i]
+        tiny = exponent < -900  # the unit may be subnormal
         error = error * 2.0**bits if tiny else error
         unit = np.int64(1023 + exponent - (0 if tiny else bits) << 52).view(np.float64)
         same = (value == rounded[i]) | (np.isnan(value) & np.isnan(rounded[i]))
         finite = (abs(value) < np.inf) & (abs(rounded[i]) < np.inf)
-        out[i] = error / unit if finite else 0.0 if same else np.inf
+        out[i] = abs(error / unit - rest[i]) if finite else 0.0 if same else np.inf
 
 
-def worst(pairs: list[tuple[Array, Array]]) -> str:
-    """Return the largest error in words, and its argument."""
-    x, error = max(((x[np.argmax(error)], error.max()) for x, error in pairs), key=lambda pair: float(pair[1]))
-    return f"{error:.3f} ulp at {float(x)!r}"
+def worst(x: Array, error: Array) -> tuple[float, float]:
+    """Return the largest error and its argument."""
+    place = error.argmax()
+    return float(error[place]), float(x[place])
 
 
 def float32_errors(name: str, every: int) -> str:
-    """Return the largest error over all float32, or each `every`-th."""
-    apply, chunk, found = loop(name, "float32"), every << 18, []
+    """Return the largest error over all float32, or each `every`-th, in words."""
+    apply, chunk, largest = loop(name, "float32"), every << 15, (0.0, 0.0)
     for start in range(0, 1 << 32, chunk):
         x = np.arange(start, min(start + chunk, 1 << 32), every, dtype=np.uint64).astype(np.uint32).view(np.float32)
         values, error = np.empty_like(x), np.empty(len(x))
@@ -99,13 +101,12 @@ def float32_errors(name: str, every: int) -> str:
             exact = NUMPY[name](x.astype(np.float64))
             rounded = exact.astype(np.float32)
         errors(values, rounded, exact, np.zeros_like(exact), 23, -126, error)
-        place = int(error.argmax())
-        found.append((x[place:place + 1], error[place:place + 1]))
-    return worst(found)
+        largest = max(largest, worst(x, error))
+    return "{:.3f} ulp at {!r}".format(*largest)
 
 
 def float64_errors(name: str, points: int) -> str:
-    """Return the largest errors of the compiled function and of NumPy's over chosen numbers."""
+    """Return the largest errors of the compiled function and of NumPy's over chosen numbers, in words."""
     rng, (low, high), fifth = np.random.default_rng(0), RANGES[name], points // 5
     steps = rng.integers(2 * low, 2 * high, fifth) * (np.log(2) / 2) * (1 + rng.normal(size=fifth) * 1e-13)
     x = np.concatenate([rng.uniform(low, high, fifth), rng.uniform(-2, 2, fifth), rng.normal(size=fifth), steps,
@@ -114,13 +115,13 @@ def float64_errors(name: str, points: int) -> str:
     x = x[(x < 709) | (name == "log")]
     exact = [EXACT[name](mpmath.mpf(float(number))) for number in x]
     nearest = np.array([float(number) for number in exact])
-    rest = np.array([float(number - float(number)) for number in exact])
+    rest = np.array([float((number - float(number)) / math.ulp(float(number))) for number in exact])
     values, error, of_numpy = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     loop(name, "float64")(x, values)
     errors(values, nearest, nearest, rest, 52, -1022, error)
     with np.errstate(all="ignore"):
         errors(NUMPY[name](x), nearest, nearest, rest, 52, -1022, of_numpy)
-    return f"{worst([(x, error)])}; NumPy or SciPy {worst([(x, of_numpy)])}"
+    return "{:.3f} ulp at {!r}; NumPy or SciPy {:.3f} at {!r}".format(*worst(x, error), *worst(x, of_numpy))
 
 
 # ---- times

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
-from minigrad.backward import ancestors, compute_gradients
 from minigrad.interactive import progress
 from minigrad.mutation import check_modified
 from minigrad.provenance import call_site
@@ -35,6 +35,7 @@ from rnn.unrolling.inputs import Inputs, prepare_inputs, static_values
 from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
+from rnn.unrolling.truncation import WindowSteps
 from rnn.unrolling.unroll import located
 
 from .backends import NUMPY, LoopBackends, NumpyBackend
@@ -44,7 +45,7 @@ from .pipeline import GradientRequest
 from .stream import Stream
 
 MOST_PLANS = 500  # shapes of data whose checks are remembered
-_requires_grad, _changes = operator.attrgetter("requires_grad"), operator.attrgetter("changes")
+_requires_grad, _changes = operator.attrgetter("_requires_grad"), operator.attrgetter("changes")
 _adding = threading.Lock()  # held while gradients are added: two threads may add to the same parameter
 
 
@@ -206,7 +207,7 @@ class Compiled:
         values: list[Tensor | NDArray[Any]] = []
         if options is DEFAULTS or options.only_initial():
             key, values = self._key(inputs, options.initial)
-        plan = self._plans.get(key) if key is not None else None
+        plan = self._plans.get(key)  # None where there is no key
         if plan is not None and plan.trained != list(map(_requires_grad, plan.leaves)):  # one was frozen meanwhile
             plan = None
         if plan is not None:
@@ -220,7 +221,8 @@ class Compiled:
             if key is not None:
                 self._cache(key, call, inputs, options.initial)
         self._thread.call = None
-        if self.loss is None and settings().recording:
+        recording = settings().recording
+        if self.loss is None and recording:
             for tensors in (call.plan.leaves, call.plan.boundary.values()):
                 for tensor in filter(_changes, tensors):  # a change made before the call isn't one made after it
                     check_modified(tensor)
@@ -232,10 +234,8 @@ class Compiled:
         outputs = Outputs(self, call)
         if self.loss is None:
             return outputs
-        T, mask = call.plan.inputs.T, call.plan.inputs.mask
-        counted = T * call.plan.B if mask is None else int(mask.sum())  # a mean is over steps that aren't masked
-        scale = 1.0 if self.reduction == "sum" else 1.0 / max(counted, 1)
-        if settings().recording:
+        scale = 1.0 if self.reduction == "sum" else 1.0 / max(call.plan.counted, 1)
+        if recording:
             self._assign(self._derivatives(call, scale))
         return Result(call.total_loss(self.loss) * scale, outputs)
 
@@ -448,10 +448,12 @@ class Compiled:
         key: list[Any] = [settings().recording, self.cell.version]
         values: list[Tensor | NDArray[Any]] = []
         for name, array in inputs.items():
-            learned = type(array) is Tensor and name in self.cell.statics and array.requires_grad
-            if type(array) is not np.ndarray and not learned:
+            if type(array) is ndarray:
+                key += name, array.shape, array.dtype
+            elif type(array) is Tensor and name in self.cell.statics and array.requires_grad:
+                key += name, array.shape, array.dtype, True
+            else:
                 return None, values
-            key += name, array.shape, array.dtype, learned
         if initial is None:
             return tuple(key), values
         if self.cell.statics:  # from which initial values may be computed anew
@@ -464,7 +466,7 @@ class Compiled:
             for step, value in steps.items() if type(steps) is dict else [(None, steps)]:
                 if type(value) is Tensor and value.op is None:
                     key += name, step, value._array.shape, value._array.dtype, value.requires_grad
-                elif type(value) is np.ndarray:
+                elif type(value) is ndarray:
                     key += name, step, value.shape, value.dtype, None
                 else:
                     return None, values
@@ -505,30 +507,26 @@ class Compiled:
                              f"(at {call_site()})")
         return array.reshape(call.plan.inputs.T, call.plan.B, *shape[1 + len(call.plan.inputs.batch):])
 
-    def _derivatives(self, call: Call, scale: float) -> Iterator[tuple[Tensor, NDArray[Any]]]:
-        """Yield the gradients of the loss: of the whole call, or of one window after the other."""
+    def _derivatives(self, call: Call, scale: float) -> Iterable[tuple[Tensor, NDArray[Any]]]:
+        """Return the gradients of the loss: of the whole call, or of one window after the other."""
         windows = call.plan.inputs.truncation.windows()
-        if not windows:
-            yield from call.backward({LOSS_SCALE: scale})
+        return self._of_windows(windows, call, scale) if windows else call.backward({LOSS_SCALE: scale})
+
+    def _of_windows(self, windows: Iterable[WindowSteps], call: Call, scale: float
+                    ) -> Iterator[tuple[Tensor, NDArray[Any]]]:
         for window in windows:
             part = self._checked_call(*call.window_inputs(window), outer=call.plan)
             part.forward()
             yield from part.backward({LOSS_SCALE: scale})
 
-    def _assign(self, pairs: Iterator[tuple[Tensor, NDArray[Any]]]) -> None:
-        """Add the results of a backward pass to `.grad`: all of them, or none if one fails."""
+    def _assign(self, terms: Iterable[tuple[Tensor, NDArray[Any]]]) -> None:
+        """Add the results of a backward pass to `.grad` of leaves: all of them, or none if one fails."""
         gradients: dict[Tensor, NDArray[Any]] = {}
-        for tensor, gradient in pairs:
-            terms = {tensor: gradient}
-            if tensor.op is not None:
-                trained = {x for x in ancestors(tensor) if x.op is None and x.requires_grad}
-                found = compute_gradients(tensor, gradient, trained)
-                terms = {leaf: term for leaf, term in found.items() if leaf in trained}
-            for leaf, term in terms.items():
-                gradients[leaf] = term if leaf not in gradients else gradients[leaf] + term
+        for leaf, term in terms:
+            gradients[leaf] = term if leaf not in gradients else gradients[leaf] + term
         with _adding:
-            for leaf, gradient in gradients.items():
-                leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+            for leaf, gradient in gradients.items():  # of its shape and dtype, so that `_grad` is set without a check
+                leaf._grad = np.asarray(gradient if leaf._grad is None else leaf._grad + gradient)
             self._gradients = gradients
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import linecache
 import math
+import operator
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Op, Tensor
-from minigrad.backward import ancestors, array_of, cast_gradient
+from minigrad.backward import ancestors, array_of, cast_gradient, compute_gradients
 from minigrad.conversion import result_array
 from minigrad.mutation import check_modified, creation_counter
 from minigrad.provenance import call_site
@@ -37,6 +38,7 @@ from .emit import render
 from .pipeline import Program
 
 MAX_BUFFERS = 4  # (T, batch size) pairs that a program keeps arrays for
+_array_of = operator.attrgetter("_array")
 
 
 class ThreadBuffers(threading.local):
@@ -175,6 +177,11 @@ class CallPlan:
         return None if mask is None or self.inputs.own is None else OwnSteps(mask.reshape(self.inputs.T, self.B))
 
     @cached_property
+    def counted(self) -> int:
+        """The number of values of a signal at steps that aren't masked."""
+        return self.inputs.T * self.B if self.inputs.mask is None else int(self.inputs.mask.sum())
+
+    @cached_property
     def after(self) -> dict[str, dict[int, Tensor]]:
         """The values after the sequence: signal -> {step of its equation after T: value}."""
         return values_after(self.boundary)
@@ -189,6 +196,11 @@ class CallPlan:
         return array
 
     @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the inputs as the program takes them: (T, B, *shape)."""
+        return {name: (self.inputs.T, self.B, *shape) for name, shape in self.inputs.shapes.items()}
+
+    @cached_property
     def weights(self) -> list[list[Tensor]]:
         """The tensors that the forward and the backward function take."""
         return [[self.copies.get(id(x), x) for x in tensors] for tensors in self.loaded.weights]
@@ -198,6 +210,21 @@ class CallPlan:
         """The places of weights of another type than the program's; labels keep theirs."""
         return [[place for place, x in enumerate(tensors)
                  if x.dtype != self.loaded.dtype and id(x) not in self.loaded.labels] for tensors in self.weights]
+
+    @cached_property
+    def targets(self) -> tuple[list[tuple[str, Tensor]], list[tuple[str, Any]]]:
+        """The names of gradients: those that are of a leaf as they are, each with it; all others, each with its key.
+
+        Functions of NumPy compute arrays of the program's type; operations that are called may return others.
+        """
+        program, plain, other = self.loaded.program, list[tuple[str, Tensor]](), list[tuple[str, Any]]()
+        for key, name in program.gradients.items():
+            if isinstance(key, Tensor) and key.op is None and key.ndim and key.dtype == self.loaded.dtype \
+                    and not program.code.operations:
+                plain.append((name, key))
+            else:
+                other.append((name, key))
+        return plain, other
 
     @property
     def static_arrays(self) -> dict[str, NDArray[Any]]:
@@ -223,18 +250,20 @@ class CallPlan:
 
     def call(self, values: Mapping[str, Any]) -> Call:
         """Return a call of this plan on other arrays of the same shapes."""
-        shapes, T = self.inputs.shapes, self.inputs.T
-        given = {name: array.reshape(T, self.B, *shapes[name]) for name, array in values.items()}
+        shapes, T = self.shapes, self.inputs.T
+        given = {name: array if array.shape == shapes[name] else array.reshape(shapes[name])
+                 for name, array in values.items()}
         if STEP in self.loaded.data[0]:
             given[STEP] = step_numbers(T, self.inputs.batch, self.inputs.start).reshape(T, -1)
-        return Call(self, {**given, **self.static_arrays})
+        return Call(self, {**given, **self.static_arrays} if self.statics else given)
 
     def starting_from(self, values: Iterable[Tensor | NDArray[Any]], initial: Any) -> CallPlan:
         """Return the plan for other data of the option `initial`, of the same form: `values` are its values in order.
 
         As fast as possible: `replace` would cost as much as a step of a small network.
         """
-        _ = self.B, self.own, self.weights, self.converted  # computed here, once for all
+        _ = self.B, self.own, self.counted, self.shapes, self.weights, self.converted  # computed here, once for all
+        _ = self.targets
         boundary = dict(zip(self.places, values))
         for (name, step), value in boundary.items():
             if type(value) is not Tensor:
@@ -280,7 +309,7 @@ class Call:
         """
         self.arrays.call = None  # from here on the arrays no longer hold the values of the last call
         self.order = next(creation_counter)
-        self._run(self.loaded.forward, 0, self.values, self._boundary_arrays())
+        self._run(self.loaded.forward, 0, {}, self._boundary_arrays())
         self.arrays.call = self
 
     def holds(self) -> bool:
@@ -304,25 +333,30 @@ class Call:
         read = {*self.loaded.program.lowered.weights, *self.plan.boundary.values(), *self.plan.statics.values()}
         return [x for tensor in read for x in (ancestors(tensor) if tensor.op is not None else [tensor])]
 
-    def backward(self, given: Mapping[str, Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
-        """Yield each requested gradient with its tensor.
+    def backward(self, given: Mapping[str, Any]) -> list[tuple[Tensor, NDArray[Any]]]:
+        """Return the gradients of leaves; one may have several terms.
 
         Args:
             given: the upstream gradients, (T, B, *shape), or the scale of the loss, by name.
         """
         if self.loaded.backward is None:  # nothing requires a gradient
-            return
-        own, cell = self.plan.own, self.loaded.program.lowered.cell
-        if own is not None:
+            return []
+        plan = self.plan
+        found: list[tuple[Tensor, NDArray[Any]]] = []
+        if plan.own is not None:
             given = dict(given)
-            for name in cell.signals:
+            for name in self.loaded.program.lowered.cell.signals:
                 if upstream_name(name) in given:
                     held, given[upstream_name(name)] = self._compact_upstream(name, given[upstream_name(name)])
-                    if (name, 0) in self.plan.boundary and self.plan.boundary[name, 0].requires_grad:
-                        yield self._target_and_gradient((name, 0), held)
-        results = self._run(self.loaded.backward, 1, {**self.values, **given}, {})
-        for key, name in self.loaded.program.gradients.items():
-            yield from self._pairs(key, results[name])
+                    if (name, 0) in plan.boundary and plan.boundary[name, 0].requires_grad:
+                        found += _of_leaves(*self._target_and_gradient((name, 0), held))
+        results = self._run(self.loaded.backward, 1, given, {})
+        leaves, others = plan.targets
+        found += [(leaf, results[name]) for name, leaf in leaves]
+        for name, key in others:
+            for pair in self._pairs(key, results[name]):
+                found += _of_leaves(*pair)
+        return found
 
     def _pairs(self, key: object, gradient: NDArray[Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
         """Yield the tensors that a gradient of the program belongs to, each with its part."""
@@ -363,12 +397,19 @@ class Call:
         np.add.at(total, (step[counts], sequences[counts]), gradient[counts])
         return total[0], total[1:-1]
 
-    def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
-        arguments = [values[name] for name in self.loaded.data[number]]
-        weights = [x._array for x in self.plan.weights[number]]
+    def _run(self, function: Any, number: int, given: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
+        """Call one of the two functions of the program.
+
+        Args:
+            number: 0: forward, 1: backward.
+            given: arguments by name, beside `values`.
+            boundary: those of boundary values.
+        """
+        values, weights = self.values, [*map(_array_of, self.plan.weights[number])]
         for index in self.plan.converted[number]:
             weights[index] = weights[index].astype(self.loaded.dtype)
-        return self.loaded.run(function, [self.arrays, *arguments, *weights], boundary)
+        data = [given[name] if name in given else values[name] for name in self.loaded.data[number]]
+        return self.loaded.run(function, [self.arrays, *data, *weights], boundary)
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the values before and after the sequence, by their names in the program."""
@@ -506,6 +547,14 @@ class Call:
         names = {STEP, *inputs.values, *self.loaded.program.lowered.draws}
         of_steps = {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
         return found, of_steps | {name: self.values[name] for name in self.plan.statics}
+
+
+def _of_leaves(tensor: Tensor, gradient: NDArray[Any]) -> list[tuple[Tensor, NDArray[Any]]]:
+    """Return the gradients of the leaves that a tensor was computed from, given its own."""
+    if tensor.op is None:
+        return [(tensor, gradient)]
+    trained = {x for x in ancestors(tensor) if x.op is None and x.requires_grad}
+    return [(leaf, term) for leaf, term in compute_gradients(tensor, gradient, trained).items() if leaf in trained]
 
 
 def _sum_over_batch(gradient: NDArray[Any], shape: tuple[int, ...], ndim: int) -> NDArray[Any]:

@@ -29,7 +29,7 @@ from numba import njit
 
 from rnn.fast.functions import exp_{0} as exp, log_{0} as log, sigmoid_{0} as sigmoid
 from rnn.fast.functions import softplus_{0} as softplus, tanh_{0} as tanh
-from rnn.fast.products import OPTIONS, product
+from rnn.fast.products import OPTIONS, matrix_matrix, matrix_vector, product, vector_matrix
 
 FLOAT = np.{0}
 '''
@@ -93,10 +93,11 @@ def argument_types(text: LoopText, arrays: SimpleNamespace, dtype: np.dtype[Any]
     Args:
         arrays: of the program, for data of any lengths above 1.
     """
-    numbers = [numba.types.intp] * (2 + len(text.lengths))
+    steps = (numba.types.intp,) * (2 + len(text.lengths))
     given = [numba.typeof(getattr(arrays, name)) for name in text.arrays]
     weights = [_type(node, node.ndim + isinstance(node.op, SumOverTime), dtype) for node in text.weights.values()]
-    return (*numbers, *given, *weights, *(_type(node, 2, dtype) for node, _ in text.matrices.values()))
+    return (*steps, *given, *weights, *(_type(node, 2, dtype) for node, _ in text.matrices.values()),
+            *(_type(node, 2, dtype) for node in text.scratch.values()))
 
 
 def _type(node: Node, ndim: int, dtype: np.dtype[Any]) -> Any:

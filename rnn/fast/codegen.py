@@ -39,10 +39,9 @@ class FastCodegen(Codegen):
             if not compiled or name in self.refused:
                 lines += super()._all_steps(part)
                 continue
-            text = LoopWriter(Block(tuple(part), 1), [], self.plan, self.names).write(name)
-            self.code.compiled[name] = text
-            lines += ["# all steps at once", *self._start_sums(Block(tuple(part), 1)), *self._arguments(text),
-                      *self._call(text, "T")]
+            block = Block(tuple(part), 1)
+            text = self.code.compiled[name] = LoopWriter(block, [], self.plan, self.names).write(name)
+            lines += ["# all steps at once", *self._start_sums(block), *self._arguments(text), *self._call(text, "T")]
         return lines
 
     def _loop(self, block: Block, tiles: str) -> list[str]:
@@ -97,6 +96,9 @@ class FastCodegen(Codegen):
     def _arguments(self, text: LoopText) -> list[str]:
         """Return the lines before a loop that make its matrices and other values without steps contiguous."""
         lines = []
+        for name, node in text.scratch.items():
+            self.code.buffers.append(f"arrays.{name} = np.empty((B, {node.shape[0]}), FLOAT)")
+            self.array_of[name] = node
         for name, node in text.weights.items():
             if node.shape and not isinstance(node.op, SumOverTime):
                 lines.append(f"{name}_given = {self.call('ascontiguousarray', self.ref(node))}")
@@ -107,8 +109,8 @@ class FastCodegen(Codegen):
     def _call(self, text: LoopText, steps: str) -> list[str]:
         weights = [x if isinstance(node.op, SumOverTime) else f"{x}_given" if node.shape else f"FLOAT({self.ref(node)})"
                    for x, node in text.weights.items()]
-        arrays = (f"arrays.{x}" for x in text.arrays)
-        arguments = [steps, "B", *map(str, text.lengths), *arrays, *weights, *text.matrices]
+        arguments = [steps, "B", *map(str, text.lengths), *(f"arrays.{x}" for x in text.arrays), *weights, *text.matrices,
+                     *(f"arrays.{x}" for x in text.scratch)]
         return textwrap.wrap(f"{text.name}({', '.join(arguments)})", 110, break_long_words=False,
                              subsequent_indent=" " * (len(text.name) + 1))
 

@@ -37,6 +37,7 @@ class LoopText(NamedTuple):
         lengths: of short loops.
         weights: the values without steps that it takes after them, by their names.
         matrices: matrices that it takes after them: name of the argument -> the node, and whether it is transposed.
+        scratch: arrays of one step that it takes last, for copies of the vectors of these nodes.
         tiled: whether some of the arrays have space for a tile of steps alone.
     """
 
@@ -46,6 +47,7 @@ class LoopText(NamedTuple):
     lengths: list[int]
     weights: dict[str, Node]
     matrices: dict[str, tuple[Node, bool]]
+    scratch: dict[str, Node]
     tiled: bool
 
 
@@ -62,11 +64,13 @@ class LoopWriter:
         self.plan = plan
         self.program_names = names
         self.local = Names()
-        self.local.taken.update(("b", *VARIABLES, *"TB", "FLOAT", "sigmoid", "softplus", "product", "largest", "total"))
+        self.local.taken.update(("b", *VARIABLES, "sigmoid", "softplus", "product", "vector_matrix", "matrix_vector",
+                                 "matrix_matrix", "largest", "total", "T", "B", "FLOAT"))
         self.arrays: dict[str, Node] = {}
         self.weights: dict[str, Node] = {}
         self.matrices: dict[str, tuple[Node, bool]] = {}
         self.lengths: dict[str, int] = {}
+        self.scratch: dict[str, Node] = {}
         self.taken: dict[str, str] = {}  # name of an array or a weight in the program -> that of the argument
         self.sunk = sunk
 
@@ -91,13 +95,13 @@ class LoopWriter:
         else:
             body = self._step(list(self.block.nodes), self.sunk)
             head = f"for t in range({'T - 1, -1, -1' if backward else 'T'}):"
-        arrays = (self.taken[x] for x in (*self.arrays, *self.weights))
-        arguments = ", ".join(["T", "B", *self.lengths, *arrays, *self.matrices])
-        signature = textwrap.fill(f"def {name}({arguments}):", 110, subsequent_indent=" " * (len(name) + 5))
+        arguments = ["T", "B", *self.lengths, *(self.taken[x] for x in (*self.arrays, *self.weights)), *self.matrices,
+                     *self.scratch]
+        signature = textwrap.fill(f"def {name}({', '.join(arguments)}):", 110, subsequent_indent=" " * (len(name) + 5))
         tiled = any(self.plan.extent(x) == Extent.TILE for x in self.arrays.values())
         lines = [*signature.splitlines(), f"    {head}", *_indented(_indented(body or ["pass"]))]
         return LoopText(name, lines, list(self.arrays), list(self.lengths.values()), self.weights, self.matrices,
-                        tiled)
+                        self.scratch, tiled)
 
     def _step(self, nodes: list[Node], sunk: list[Node]) -> list[str]:
         """Return the lines of one step."""
@@ -171,6 +175,24 @@ class LoopWriter:
             return None
         return self.array(place.array) + ("[t]" if place.lead[0] == "t" else "")
 
+    def of_sequence(self, node: Node) -> str | None:
+        """Return the expression for the value of one sequence as a contiguous array; None where it isn't one."""
+        if not node.timed:
+            return self.weight(node)
+        place = self.place(node)
+        if place.lanes or place.lead == ("t", "0") or any(x[1:] != (1, k) for k, x in enumerate(place.axes)) \
+                or place.array.shape[1:] != node.shape[1:]:
+            return None
+        start, stop = place.axes[0].offset, place.axes[0].offset + node.shape[0]
+        part = [] if (start, stop) == (0, place.array.shape[0]) else [f"{start}:{stop}"]
+        return f"{self.array(place.array)}[{', '.join([*place.lead, *part])}]"
+
+    def scratch_array(self, node: Node) -> str:
+        """Return the name of an argument for the vectors of all sequences, apart from the program's arrays."""
+        name = self.program_names.free(f"{self.program_names.give(node)}_copy")
+        self.scratch[name] = node
+        return name
+
     # ---- statements that are one node
     def _single(self, node: Node) -> list[str]:
         kind = product_kind(node)
@@ -186,16 +208,29 @@ class LoopWriter:
         """A vector of each sequence times a matrix that is the same for all: one product for the batch."""
         transposed = isinstance(node.op, ops.MatVec)
         matrix, vector = node.inputs if transposed else node.inputs[::-1]
-        x, out = self.whole(vector), self.whole(node)
-        if x is not None and out is not None:
-            return [f"product({x}, {self.matrix(matrix, transposed)}, {out})"]
-        M = _indexed(self.matrix(matrix, transposed), ("j", "i"))
-        return self._nest(node.shape, ["total = FLOAT(0.0)", f"for j in range({vector.shape[0]}):",
-                                       f"    total += {self.element(vector, ('j',))} * {M}",
-                                       f"{self.element(node, ('i',))} = total"])
+        x, before = self._together(vector, f"{self.element(vector, ('i',))}", "{0}[b, i] = {1}")
+        out, after = self._together(node, f"{self.element(node, ('i',))}", "{1} = {0}[b, i]")
+        return [*before, f"product({x}, {self.matrix(matrix, transposed)}, {out})", *after]
+
+    def _together(self, node: Node, element: str, copy: str) -> tuple[str, list[str]]:
+        """Return the vectors of all sequences as one array, which BLAS needs, and the lines that copy them."""
+        whole = self.whole(node)
+        if whole is not None:
+            return whole, []
+        name = self.scratch_array(node)
+        return name, self._nest(node.shape, [copy.format(name, element)])
 
     def _batched_product(self, node: Node, kind: tuple[int, int]) -> list[str]:
-        """A product of the matrices and vectors of each sequence; the innermost loop goes along the rows of one."""
+        """A product of the matrices and vectors of each sequence."""
+        a, b = node.inputs
+        blocks = [self.of_sequence(x) for x in (a, b, node)] if node.shape else [None]
+        if None not in blocks:
+            function = "_".join(("vector", "matrix")[n - 1] for n in kind)
+            return ["for b in range(B):", f"    {function}({', '.join(map(str, blocks))})"]
+        return self._product_by_elements(node, kind)
+
+    def _product_by_elements(self, node: Node, kind: tuple[int, int]) -> list[str]:
+        """Multiply views that aren't contiguous; the innermost loop goes along the rows of one of them."""
         a, b = node.inputs
         left = ("i", "k") if kind[0] == 2 else ("k",)
         right = ("k", "j") if kind[1] == 2 else ("k",)
@@ -203,10 +238,11 @@ class LoopWriter:
         term = f"{self.element(a, left)} * {self.element(b, right)}"
         length, rows = a.shape[-1], a.shape[0] if kind[0] == 2 else 0
         if kind[1] == 1 or not self._along_last(b):
-            lines = ["total = FLOAT(0.0)", f"for k in range({length}):", f"    total += {term}", f"{out} = total"]
+            lines = ["total = FLOAT(0.0)", f"for k in range({self.length(length)}):", f"    total += {term}",
+                     f"{out} = total"]
             lines = [f"for j in range({b.shape[1]}):", *_indented(lines)] if kind[1] == 2 else lines
         else:
-            columns = f"for j in range({b.shape[1]}):"
+            columns = f"for j in range({self.length(b.shape[1])}):"
             lines = [columns, f"    {out} = FLOAT(0.0)", f"for k in range({length}):", f"    {columns}",
                      f"        {out} += {term}"]
         lines = [f"for i in range({rows}):", *_indented(lines)] if rows else lines
@@ -323,13 +359,16 @@ class Nest:
             length = self.shape[depth - 1] if depth else 0
             bound = self.writer.length(length) if depth == len(self.shape) else length
             head = "b in range(B)" if depth == 0 else f"{VARIABLES[depth - 1]} in range({bound})"
-            lines = [f"for {head}:", *_indented(lines)]
+            lines = [f"for {head}:", *_indented(lines)] if lines else []
         return lines
 
     def _compute(self, node: Node, offset: int) -> None:
         """Compute one lane of a node, from its lane of each operand."""
         if isinstance(node.op, ir.Concat):
             operand, start = divmod(offset, node.inputs[0].shape[0])
+            x = node.inputs[operand]
+            if x in self.groups.stored and self.writer.plan.slot_in.get(x) == (node, offset - start):
+                return  # computed in its place
             text, depth = self._value(node, node.inputs[operand], start)
         else:
             offsets = [0 if isinstance(node.op, ir.BroadcastMul) and place == 0 else offset

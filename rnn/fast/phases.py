@@ -15,7 +15,7 @@ from rnn.ir.nodes import Node
 from .formulas import Unsupported
 from .loops import check_supported
 
-FEWEST = 3  # operations that are worth a call of a function
+FEWEST = 2  # operations that are worth a call of a function
 
 
 def phases(nodes: list[Node], static: set[Node]) -> Iterator[tuple[bool, list[Node]]]:

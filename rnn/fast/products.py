@@ -1,31 +1,66 @@
-"""Products with a matrix that is the same for all sequences, called by compiled loops."""
+"""Products of matrices and vectors, called by compiled loops: by BLAS where that is faster than plain loops."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 LARGE = 40_000  # elements of a matrix; a vector times a larger one is faster by BLAS
+SMALL = 5_000  # multiplications of a product of two matrices; of fewer the call of BLAS costs more
 
 
-@njit(**OPTIONS)
-def product(x, M, out):  # type: ignore[no-untyped-def]
-    """Write x M into `out`: (B, k) times (k, n); of one sequence without a call of BLAS, which costs more."""
-    if x.shape[0] > 1:
-        np.dot(x, M, out)
-    elif M.size > LARGE:
-        np.dot(x[0], M, out[0])
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+def product(x: Any, M: Any, out: Any) -> None:
+    """Write x M into `out`: (B, k) times (k, n), for the vectors of all sequences."""
+    if x.shape[0] == 1 and M.size <= LARGE:
+        vector_matrix(x[0], M, out[0])
     else:
-        rows = M.shape[0] - M.shape[0] % 8
-        y = out[0]
-        y[:] = 0
-        for i in range(0, rows, 8):  # eight rows at a time: `out` is read and written less often
-            a, b, c, d = x[0, i], x[0, i + 1], x[0, i + 2], x[0, i + 3]
-            e, f, g, h = x[0, i + 4], x[0, i + 5], x[0, i + 6], x[0, i + 7]
-            for j in range(M.shape[1]):
-                y[j] += (a * M[i, j] + b * M[i + 1, j] + (c * M[i + 2, j] + d * M[i + 3, j])
-                         + (e * M[i + 4, j] + f * M[i + 5, j] + (g * M[i + 6, j] + h * M[i + 7, j])))
-        for i in range(rows, M.shape[0]):
-            for j in range(M.shape[1]):
-                y[j] += x[0, i] * M[i, j]
+        np.dot(x, M, out)
+
+
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+def vector_matrix(x: Any, M: Any, out: Any) -> None:
+    """Write x M into `out`: (k) times (k, n). Eight rows at a time, so that `out` is read and written less often."""
+    whole = M.shape[0] - M.shape[0] % 8
+    out[:] = 0
+    for i in range(0, whole, 8):
+        a, b, c, d, e, f, g, h = x[i], x[i + 1], x[i + 2], x[i + 3], x[i + 4], x[i + 5], x[i + 6], x[i + 7]
+        for j in range(M.shape[1]):
+            out[j] += (a * M[i, j] + b * M[i + 1, j] + (c * M[i + 2, j] + d * M[i + 3, j])
+                       + (e * M[i + 4, j] + f * M[i + 5, j] + (g * M[i + 6, j] + h * M[i + 7, j])))
+    for i in range(whole, M.shape[0]):
+        for j in range(M.shape[1]):
+            out[j] += x[i] * M[i, j]
+
+
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+def matrix_vector(M: Any, x: Any, out: Any) -> None:
+    """Write M x into `out`: (n, k) times (k). Four rows at a time, so that x is read less often."""
+    whole = M.shape[0] - M.shape[0] % 4
+    zero = x.dtype.type(0)
+    for i in range(0, whole, 4):
+        a, b, c, d = zero, zero, zero, zero
+        for j in range(M.shape[1]):
+            a += M[i, j] * x[j]
+            b += M[i + 1, j] * x[j]
+            c += M[i + 2, j] * x[j]
+            d += M[i + 3, j] * x[j]
+        out[i], out[i + 1], out[i + 2], out[i + 3] = a, b, c, d
+    for i in range(whole, M.shape[0]):
+        a = zero
+        for j in range(M.shape[1]):
+            a += M[i, j] * x[j]
+        out[i] = a
+
+
+@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+def matrix_matrix(M: Any, N: Any, out: Any) -> None:
+    """Write M N into `out`: (m, k) times (k, n)."""
+    if M.size * N.shape[1] > SMALL:
+        np.dot(M, N, out)
+    else:
+        for i in range(M.shape[0]):
+            vector_matrix(M[i], N, out[i])

@@ -8,6 +8,8 @@ Each pass is a function on a `Graph`, run by `optimise` in the order of PASSES:
 2. `fuse_products` makes one product of several that multiply the same vector (the gates of an LSTM),
    `fuse_slices` one operation of those that follow on each part, `fuse_sums` one product of a sum of products.
 3. `fuse_weight_gradients` makes one product of the gradients of matrices that were fused.
+4. `fuse_columns` and `fuse_assembled_gradients` do the same for matrices of which products take blocks of columns, as
+   in W [h, x]: they are concatenated whole, and their gradients are assembled as one matrix.
 
 Nodes are rewritten in place (`Graph.rewrite`), so the nodes that read them need no update. In the examples
 below, each line is a node of a loop; x and b come from outside of it.
@@ -347,7 +349,49 @@ def _outermost(node: Node, position: dict[Node, tuple[Node, int]]) -> tuple[Node
     return node, start
 
 
-PASSES = (hoist_terms, hoist_factors, fuse_products, fuse_slices, fuse_sums, fuse_weight_gradients)
+# ---- matrices of which several products take blocks of columns
+def fuse_columns(graph: Graph) -> None:
+    """Concatenate matrices once, and not one block of columns after the other.
+
+        U = rows of U1, U2;  V = rows of V1, V2   ->   W = rows of W1, W2;  U, V = columns of W
+                                                       (U1, V1 are columns of W1, U2, V2 of W2)
+    """
+    groups: dict[tuple[Node, ...], list[Node]] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, ir.Concat) and all(isinstance(x.op, ir.ColumnSlice) for x in node.inputs) \
+                and len({(x.op.start, x.op.stop) for x in node.inputs}) == 1:
+            groups.setdefault(tuple(x.inputs[0] for x in node.inputs), []).append(node)
+    for matrices, nodes in groups.items():
+        if len(nodes) > 1:
+            whole = concatenate(list(matrices), common_name(list(matrices)))
+            for node in nodes:
+                graph.rewrite(node, node.inputs[0].op, whole)
+
+
+def fuse_assembled_gradients(graph: Graph) -> None:
+    """Assemble the gradients of several matrices from blocks of columns as one.
+
+        dW1 = columns dU1, dV1;  dW2 = columns dU2, dV2   ->   dW = columns dU, dV;  dW1, dW2 = rows of dW
+                                                               (dU1, dU2 are rows of dU, dV1, dV2 of dV)
+    """
+    groups: dict[tuple[tuple[Node, int], ...], list[Node]] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, ir.AddN) and all(isinstance(x.op, ir.PadColumns) for x in node.inputs):
+            blocks = [(x.inputs[0], x.op.start) for x in node.inputs]
+            if all(isinstance(x.op, ir.Slice) for x, _ in blocks):
+                groups.setdefault(tuple((x.inputs[0], start) for x, start in blocks), []).append(node)
+    for places, nodes in groups.items():
+        nodes.sort(key=lambda node: node.inputs[0].inputs[0].op.start)
+        rows = [[node.inputs[number].inputs[0] for node in nodes] for number in range(len(places))]
+        if len(nodes) > 1 and all(starmap(_continues, (pair for part in rows for pair in pairwise(part)))):
+            shape = (sum(node.shape[0] for node in nodes), *nodes[0].shape[1:])
+            padded = (Node(ir.PadColumns(start), (concatenate(part, common_name(part)),), shape, False)
+                      for part, (_, start) in zip(rows, places))
+            graph.replace_by_slices(nodes, Node(ir.AddN(), tuple(padded), shape, False, common_name(nodes)))
+
+
+PASSES = (hoist_terms, hoist_factors, fuse_products, fuse_slices, fuse_sums, fuse_weight_gradients, fuse_columns,
+          fuse_assembled_gradients)
 
 
 def optimise(graph: Graph, passes: Iterable[Callable[[Graph], None]] = PASSES,

@@ -38,6 +38,9 @@ class UnrollOptions:
         Raises:
             TypeError: for an input that is given twice, or a packed sequence of PyTorch.
         """
+        if T is None and KEYWORDS.isdisjoint(keywords):  # inputs alone
+            refuse_packed(keywords)
+            return DEFAULTS, keywords
         given = {name: keywords.pop(name) for name in OPTION_NAMES if name in keywords}
         if "inputs" in keywords and isinstance(keywords["inputs"], Mapping):
             named = keywords.pop("inputs")
@@ -71,6 +74,7 @@ def refuse_packed(inputs: Mapping[str, Any]) -> None:
 
 DEFAULTS = UnrollOptions()
 OPTION_NAMES = tuple(field.name for field in fields(UnrollOptions))
+KEYWORDS = frozenset([*OPTION_NAMES, "inputs"])  # with a meaning of their own
 
 
 def list_options(method: Method) -> Method:

@@ -60,6 +60,38 @@ def test_neighbouring_operations_with_other_options_are_not_joined() -> None:
             np.testing.assert_allclose(U.grad[i, j], numeric, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_matrices_are_joined_whole_where_they_multiply_the_same_vectors_in_the_same_order(alike: bool) -> None:
+    cell = Cell("gated")
+    x, h, loss = cell.input("x", 3), cell.signal("h", 3), cell.signal("L", ())
+    W, V = parameter("W", 3, 6), parameter("V", 3, 6)
+    parts = [h[t-1], x[t]]
+    h[t] = np.tanh(W @ np.concatenate(parts)) * mg.sigmoid(V @ np.concatenate(parts if alike else parts[::-1]))
+    loss[t] = (h[t] * h[t]).sum(axis=-1)
+    rows = np.random.default_rng(0).normal(size=(4, 3))
+
+    def by_hand(W: Any, V: Any) -> float:
+        state, total = np.zeros(3), 0.0
+        for row in rows:
+            joined = [state, row]
+            other = joined if alike else joined[::-1]
+            state = np.tanh(W @ np.concatenate(joined)) / (1 + np.exp(-V @ np.concatenate(other)))
+            total += state @ state
+        return total
+
+    fast = cell.compile("L")
+    arrays = [W.numpy(), V.numpy()]
+    np.testing.assert_allclose(fast(x=rows).loss, by_hand(*arrays), rtol=1e-12)
+    for k, matrix in enumerate([W, V]):
+        for place in np.ndindex(3, 6):
+            moved = np.zeros((2, 3, 6))
+            moved[k][place] = 1e-6
+            numeric = (by_hand(*(arrays + moved)) - by_hand(*(arrays - moved))) / 2e-6
+            np.testing.assert_allclose(matrix.grad[place], numeric, rtol=1e-6, atol=1e-9)
+    assert ("concatenate((V, W))" in fast.source or "concatenate((W, V))" in fast.source) == alike
+    assert fast.source.count(" = empty(") == (1 if alike else 2)
+
+
 @pytest.mark.parametrize(("names", "common"), [
     (["gates_f", "gates_i", "gates_o"], "gates_fio"), (["da_gate", "db_gate"], "dab_gate"), (["p", "q"], "pq"),
     (["f_tanh", "i_tanh"], "fi"), (["state_long", "state_other"], "state_long_other"), (["a", "a"], "a"),
