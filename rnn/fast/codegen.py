@@ -109,10 +109,11 @@ class FastCodegen(Codegen):
     def _call(self, text: LoopText, steps: str) -> list[str]:
         weights = [x if isinstance(node.op, SumOverTime) else f"{x}_given" if node.shape else f"FLOAT({self.ref(node)})"
                    for x, node in text.weights.items()]
-        arguments = [steps, "B", *map(str, text.lengths), *(f"arrays.{x}" for x in text.arrays), *weights, *text.matrices,
+        arguments = [text.name, str(text.work), steps, "B", *map(str, text.lengths),
+                     *(f"arrays.{x}" for x in text.arrays), *weights, *text.matrices,
                      *(f"arrays.{x}" for x in text.scratch)]
-        return textwrap.wrap(f"{text.name}({', '.join(arguments)})", 110, break_long_words=False,
-                             subsequent_indent=" " * (len(text.name) + 1))
+        return textwrap.wrap(f"over_batch({', '.join(arguments)})", 110, break_long_words=False,
+                             subsequent_indent=" " * len("over_batch("))
 
 
 def without_unused(code: Code, kept: set[str]) -> None:

@@ -30,7 +30,7 @@ from numba.core.dispatcher import Dispatcher
 import minigrad
 from minigrad.formats.files import write_atomically
 
-SOURCES = "functions.py", "products.py"  # whose functions the generated ones call
+SOURCES = "blas.py", "functions.py", "products.py"  # whose functions the generated ones call
 VARIABLE = "MINIGRAD_CACHE"
 _loading = threading.Lock()
 

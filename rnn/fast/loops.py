@@ -33,8 +33,9 @@ class LoopText(NamedTuple):
 
     Attributes:
         lines: of the function, from its `def` on.
-        arrays: the names of the program's arrays that it takes, after T, B and the lengths.
+        arrays: the names of the program's arrays that it takes, after T, the range of sequences and the lengths.
         lengths: of short loops.
+        work: multiplications and additions of one step of one sequence.
         weights: the values without steps that it takes after them, by their names.
         matrices: matrices that it takes after them: name of the argument -> the node, and whether it is transposed.
         scratch: arrays of one step that it takes last, for copies of the vectors of these nodes.
@@ -45,6 +46,7 @@ class LoopText(NamedTuple):
     lines: list[str]
     arrays: list[str]
     lengths: list[int]
+    work: int
     weights: dict[str, Node]
     matrices: dict[str, tuple[Node, bool]]
     scratch: dict[str, Node]
@@ -65,7 +67,7 @@ class LoopWriter:
         self.program_names = names
         self.local = Names()
         self.local.taken.update(("b", *VARIABLES, "sigmoid", "softplus", "product", "vector_matrix", "matrix_vector",
-                                 "matrix_matrix", "largest", "total", "T", "B", "FLOAT"))
+                                 "matrix_matrix", "largest", "total", "T", "first", "end", "FLOAT"))
         self.arrays: dict[str, Node] = {}
         self.weights: dict[str, Node] = {}
         self.matrices: dict[str, tuple[Node, bool]] = {}
@@ -95,12 +97,12 @@ class LoopWriter:
         else:
             body = self._step(list(self.block.nodes), self.sunk)
             head = f"for t in range({'T - 1, -1, -1' if backward else 'T'}):"
-        arguments = ["T", "B", *self.lengths, *(self.taken[x] for x in (*self.arrays, *self.weights)), *self.matrices,
+        arguments = ["T", "first", "end", *self.lengths, *(self.taken[x] for x in (*self.arrays, *self.weights)), *self.matrices,
                      *self.scratch]
         signature = textwrap.fill(f"def {name}({', '.join(arguments)}):", 110, subsequent_indent=" " * (len(name) + 5))
         tiled = any(self.plan.extent(x) == Extent.TILE for x in self.arrays.values())
         lines = [*signature.splitlines(), f"    {head}", *_indented(_indented(body or ["pass"]))]
-        return LoopText(name, lines, list(self.arrays), list(self.lengths.values()), self.weights, self.matrices,
+        return LoopText(name, lines, list(self.arrays), list(self.lengths.values()), self.work(), self.weights, self.matrices,
                         self.scratch, tiled)
 
     def _step(self, nodes: list[Node], sunk: list[Node]) -> list[str]:
@@ -113,6 +115,11 @@ class LoopWriter:
             else:
                 lines += Nest(self, groups, group).lines()
         return lines
+
+    def work(self) -> int:
+        """Return about how many multiplications and additions one step of one sequence takes."""
+        nodes = [x for x in (*self.sunk, *self.block.nodes) if not isinstance(x.op, (ir.View, ir.Leaf))]
+        return sum(x.size if is_fused(x) else max([x.size, *(y.size for y in x.inputs)]) for x in nodes)
 
     # ---- arguments
     def array(self, node: Node) -> str:
@@ -173,7 +180,7 @@ class LoopWriter:
         place = self.place(node)
         if not place.whole(node.shape) or place.lead == ("t", "0"):
             return None
-        return self.array(place.array) + ("[t]" if place.lead[0] == "t" else "")
+        return f"{self.array(place.array)}[{'t, ' * (place.lead[0] == 't')}first:end]"
 
     def of_sequence(self, node: Node) -> str | None:
         """Return the expression for the value of one sequence as a contiguous array; None where it isn't one."""
@@ -218,7 +225,7 @@ class LoopWriter:
         if whole is not None:
             return whole, []
         name = self.scratch_array(node)
-        return name, self._nest(node.shape, [copy.format(name, element)])
+        return f"{name}[first:end]", self._nest(node.shape, [copy.format(name, element)])
 
     def _batched_product(self, node: Node, kind: tuple[int, int]) -> list[str]:
         """A product of the matrices and vectors of each sequence."""
@@ -226,7 +233,7 @@ class LoopWriter:
         blocks = [self.of_sequence(x) for x in (a, b, node)] if node.shape else [None]
         if None not in blocks:
             function = "_".join(("vector", "matrix")[n - 1] for n in kind)
-            return ["for b in range(B):", f"    {function}({', '.join(map(str, blocks))})"]
+            return ["for b in range(first, end):", f"    {function}({', '.join(map(str, blocks))})"]
         return self._product_by_elements(node, kind)
 
     def _product_by_elements(self, node: Node, kind: tuple[int, int]) -> list[str]:
@@ -246,7 +253,7 @@ class LoopWriter:
             lines = [columns, f"    {out} = FLOAT(0.0)", f"for k in range({length}):", f"    {columns}",
                      f"        {out} += {term}"]
         lines = [f"for i in range({rows}):", *_indented(lines)] if rows else lines
-        return ["for b in range(B):", *_indented(lines)]
+        return ["for b in range(first, end):", *_indented(lines)]
 
     def _along_last(self, node: Node) -> bool:
         """Return whether neighbours along the last axis of a matrix are neighbours in memory."""
@@ -272,7 +279,7 @@ class LoopWriter:
         index = tuple("0" if k in summed else variables[k] for k in range(x.ndim)) if op.keepdims \
             else tuple(variables[k] for k in kept)
         lines = [f"total = {start}", *inner, f"{self.element(node, index)} = total"]
-        return ["for b in range(B):", *_indented(_loops([(variables[k], x.shape[k]) for k in kept], lines))]
+        return ["for b in range(first, end):", *_indented(_loops([(variables[k], x.shape[k]) for k in kept], lines))]
 
     def _log_softmax(self, node: Node) -> list[str]:
         """x - max(x) - log(sum(exp(x - max(x)))) along the last axis."""
@@ -297,7 +304,7 @@ class LoopWriter:
         return lines
 
     def _nest(self, shape: Sequence[int], lines: list[str]) -> list[str]:
-        return ["for b in range(B):", *_indented(_loops(list(zip(VARIABLES, shape)), lines))]
+        return ["for b in range(first, end):", *_indented(_loops(list(zip(VARIABLES, shape)), lines))]
 
 
 REDUCTIONS = ops.Sum, ops.Mean, ops.Max, ops.Min
@@ -358,7 +365,7 @@ class Nest:
             lines = self.at_depth[depth] + lines
             length = self.shape[depth - 1] if depth else 0
             bound = self.writer.length(length) if depth == len(self.shape) else length
-            head = "b in range(B)" if depth == 0 else f"{VARIABLES[depth - 1]} in range({bound})"
+            head = "b in range(first, end)" if depth == 0 else f"{VARIABLES[depth - 1]} in range({bound})"
             lines = [f"for {head}:", *_indented(lines)] if lines else []
         return lines
 

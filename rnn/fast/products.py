@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 LARGE = 40_000  # elements of a matrix; a vector times a larger one is faster by BLAS
 SMALL = 5_000  # multiplications of a product of two matrices; of fewer the call of BLAS costs more
 
+# Functions that stand in generated files, by whose text it is known which BLAS `matrix_product` belongs to.
+PRODUCTS = """
 
-@njit(**OPTIONS)  # type: ignore[untyped-decorator]
-def product(x: Any, M: Any, out: Any) -> None:
-    """Write x M into `out`: (B, k) times (k, n), for the vectors of all sequences."""
+@njit(**OPTIONS)
+def product(x, M, out):
     if x.shape[0] == 1 and M.size <= LARGE:
         vector_matrix(x[0], M, out[0])
     else:
-        np.dot(x, M, out)
+        matrix_product(x, M, out)
+
+
+@njit(**OPTIONS)
+def matrix_matrix(M, N, out):
+    if M.size * N.shape[1] > SMALL:
+        matrix_product(M, N, out)
+    else:
+        for i in range(M.shape[0]):
+            vector_matrix(M[i], N, out[i])
+"""
 
 
 @njit(**OPTIONS)  # type: ignore[untyped-decorator]
@@ -54,13 +64,3 @@ def matrix_vector(M: Any, x: Any, out: Any) -> None:
         for j in range(M.shape[1]):
             a += M[i, j] * x[j]
         out[i] = a
-
-
-@njit(**OPTIONS)  # type: ignore[untyped-decorator]
-def matrix_matrix(M: Any, N: Any, out: Any) -> None:
-    """Write M N into `out`: (m, k) times (k, n)."""
-    if M.size * N.shape[1] > SMALL:
-        np.dot(M, N, out)
-    else:
-        for i in range(M.shape[0]):
-            vector_matrix(M[i], N, out[i])
