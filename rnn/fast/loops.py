@@ -325,10 +325,10 @@ def check_supported(node: Node) -> None:
     if is_fused(node):
         if scalar(op, ["x"] * len(node.inputs)) is None:
             expanded(node)
-    elif type(op) in REDUCTIONS:
+    elif type(node.op) in REDUCTIONS:
         if not node.inputs[0].timed or not all(isinstance(axis, int) and axis < 0 for axis in _axes(op)):
             raise Unsupported(f"{name} over these axes has no compiled form")
-    elif isinstance(op, ops.LogSoftmax):
+    elif isinstance(node.op, ops.LogSoftmax):
         if op.axis != -1 or not node.timed:
             raise Unsupported(f"{name} along this axis has no compiled form")
     elif op is not node.op or (not is_product(node) and product_kind(node) is None):

@@ -139,3 +139,16 @@ def test_a_loop_that_numba_cannot_take_is_computed_by_numpy_and_the_others_are_c
 def test_deep_networks() -> None:
     cell = deep_lstm(2)
     assert compiled_in_full(check(lambda: deep_lstm(2), data(cell)))
+
+
+# ---- what is computed for all steps at once
+def test_values_of_other_steps_that_no_loop_passes_on() -> None:
+    def make() -> Cell:
+        cell = Cell("shifts")
+        x, a, b, c = cell.input("x", 3), cell.signal("a", 3), cell.signal("b", 3), cell.signal("c", 3)
+        a[t] = np.exp(x[t]) * parameter("p", 3)
+        b[t] = a[t+1] * a[t-1] + np.tanh(a[t])
+        c[t] = b[t-1] * b[t] - mg.min(b[t+1], axis=-1) * x[t]
+        return cell
+
+    check(make, {"x": np.random.default_rng(0).normal(size=(5, 2, 3))})
