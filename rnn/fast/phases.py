@@ -25,7 +25,7 @@ def phases(nodes: list[Node], static: set[Node]) -> Iterator[tuple[bool, list[No
     compiled = False
     while waiting:
         later, now = set[Node](), set[Node]()
-        for node in waiting:  # what is of the other kind, or reads another step of a value of this turn, or depends on it
+        for node in waiting:  # what is of the other kind, reads another step of what is computed now, or depends on these
             free = isinstance(node.op, (ir.View, ir.Leaf)) and node.timed
             other_step = compiled and isinstance(node.op, ir.Shift) and node.inputs[0] in now
             wrong = (kind[node] is not compiled and not free) or other_step or any(x in later for x in node.inputs)
