@@ -24,10 +24,11 @@ def phases(nodes: list[Node], static: set[Node]) -> Iterator[tuple[bool, list[No
     kind = {node: _is_compiled(node, static) for node in nodes}
     compiled = False
     while waiting:
-        later = set[Node]()
-        for node in waiting:  # what is of the other kind, or depends on it
+        later, unknown = set[Node](), set(waiting)
+        for node in waiting:  # what is of the other kind, or depends on it, or on another step of this turn
             free = isinstance(node.op, (ir.View, ir.Leaf)) and node.timed
-            if (kind[node] is not compiled and not free) or any(x in later for x in node.inputs):
+            before = unknown if isinstance(node.op, ir.Shift) else later
+            if (kind[node] is not compiled and not free) or any(x in before for x in node.inputs):
                 later.add(node)
         part = [node for node in waiting if node not in later]
         if part:
