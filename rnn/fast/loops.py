@@ -364,7 +364,7 @@ class Nest:
         for depth in range(len(self.shape), -1, -1):
             lines = self.at_depth[depth] + lines
             length = self.shape[depth - 1] if depth else 0
-            bound = self.writer.length(length) if depth == len(self.shape) else length
+            bound = self.writer.length(length) if depth == len(self.shape) > 0 else length
             head = "b in range(first, end)" if depth == 0 else f"{VARIABLES[depth - 1]} in range({bound})"
             lines = [f"for {head}:", *_indented(lines)] if lines else []
         return lines

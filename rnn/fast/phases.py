@@ -24,12 +24,12 @@ def phases(nodes: list[Node], static: set[Node]) -> Iterator[tuple[bool, list[No
     kind = {node: _is_compiled(node, static) for node in nodes}
     compiled = False
     while waiting:
-        later, now = set[Node](), set[Node]()
-        for node in waiting:  # what is of the other kind, reads another step of what is computed now, or depends on these
+        later, unknown = set[Node](), set(waiting)
+        for node in waiting:  # what is of the other kind, or depends on it, or on another step of this turn
             free = isinstance(node.op, (ir.View, ir.Leaf)) and node.timed
-            other_step = compiled and isinstance(node.op, ir.Shift) and node.inputs[0] in now
-            wrong = (kind[node] is not compiled and not free) or other_step or any(x in later for x in node.inputs)
-            (later if wrong else now).add(node)
+            before = unknown if isinstance(node.op, ir.Shift) else later
+            if (kind[node] is not compiled and not free) or any(x in before for x in node.inputs):
+                later.add(node)
         part = [node for node in waiting if node not in later]
         if part:
             yield compiled and _is_worth_it(part), part
