@@ -21,6 +21,7 @@ from rnn.ir.matrices import products_of_einsum
 from rnn.ir.nodes import (
     LOSS_SCALE,
     LOSS_STEPS,
+    SUMS,
     AddN,
     Input,
     Node,
@@ -170,7 +171,7 @@ class Program:
             if isinstance(node.op, Shift):
                 node.inputs = tuple(map(_shiftable, node.inputs))
             else:
-                node.inputs = tuple(map(_viewable if isinstance(node.op, View) else _only_term, node.inputs))
+                node.inputs = tuple(map(_viewable if isinstance(node.op, (View, *SUMS)) else _only_term, node.inputs))
         return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs and not is_static(inputs[key])
                 else _only_term(node) for key, node in gradients.items()}
 
@@ -220,7 +221,7 @@ def _shiftable(node: Node) -> Node:
 
 
 def _viewable(node: Node) -> Node:
-    """Return a value of which a view can be made: an array, which a term that has no steps lacks."""
+    """Return a value of which a view or a sum over steps can be made: an array, which a term without steps lacks."""
     term = _only_term(node)
     return term if term.timed or not node.timed else _copied(node, term)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numba
 import numpy as np
+import scipy  # noqa: F401 - whose BLAS Numba calls
 
 from rnn.compiler.backends import NumpyBackend
 from rnn.compiler.execution import Loaded

@@ -74,7 +74,7 @@ def compile_functions(module: ModuleType, types: Mapping[str, tuple[Any, ...]], 
     Returns:
         name of a function that Numba can't compile -> why.
     """
-    new = [name for name in types if not list(_machine_code(getattr(module, name)))]
+    new = [name for name in types if not list(_machine_code(getattr(module, name), "nbi"))]
     if new:
         print(f"compiling {len(new)} loop{'s' * (len(new) > 1)} of {title!r} with Numba: some seconds, once",
               file=sys.stderr)
@@ -93,17 +93,17 @@ def _compile(module: ModuleType, name: str, types: tuple[Any, ...]) -> str:
             lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             why = "Numba can't compile it: " + " ".join(lines[:2])
             for function in vars(module).values():
-                for path in _machine_code(function):
+                for path in _machine_code(function, "nb[ci]"):
                     path.unlink(missing_ok=True)
     return why
 
 
-def _machine_code(function: Any) -> Iterable[Path]:
-    """Return the files of the cache with the machine code of a function."""
+def _machine_code(function: Any, ending: str) -> Iterable[Path]:
+    """Return the files of the cache for a function: machine code, .nbc, and its index, .nbi."""
     if not isinstance(function, Dispatcher) or function.stats.cache_path is None:
         return ()
     made = function.py_func
-    return Path(function.stats.cache_path).glob(f"{made.__module__.rpartition('.')[2]}.{made.__qualname__}-*.nb[ci]")
+    return Path(function.stats.cache_path).glob(f"{made.__module__.rpartition('.')[2]}.{made.__qualname__}-*.{ending}")
 
 
 def folder() -> Path:

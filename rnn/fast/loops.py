@@ -97,13 +97,13 @@ class LoopWriter:
         else:
             body = self._step(list(self.block.nodes), self.sunk)
             head = f"for t in range({'T - 1, -1, -1' if backward else 'T'}):"
-        arguments = ["T", "first", "end", *self.lengths, *(self.taken[x] for x in (*self.arrays, *self.weights)), *self.matrices,
-                     *self.scratch]
+        arrays = (self.taken[x] for x in (*self.arrays, *self.weights))
+        arguments = ["T", "first", "end", *self.lengths, *arrays, *self.matrices, *self.scratch]
         signature = textwrap.fill(f"def {name}({', '.join(arguments)}):", 110, subsequent_indent=" " * (len(name) + 5))
         tiled = any(self.plan.extent(x) == Extent.TILE for x in self.arrays.values())
         lines = [*signature.splitlines(), f"    {head}", *_indented(_indented(body or ["pass"]))]
-        return LoopText(name, lines, list(self.arrays), list(self.lengths.values()), self.work(), self.weights, self.matrices,
-                        self.scratch, tiled)
+        return LoopText(name, lines, list(self.arrays), list(self.lengths.values()), self.work(), self.weights,
+                        self.matrices, self.scratch, tiled)
 
     def _step(self, nodes: list[Node], sunk: list[Node]) -> list[str]:
         """Return the lines of one step."""
@@ -325,10 +325,10 @@ def check_supported(node: Node) -> None:
     if is_fused(node):
         if scalar(op, ["x"] * len(node.inputs)) is None:
             expanded(node)
-    elif type(op) in REDUCTIONS:
+    elif type(node.op) in REDUCTIONS:
         if not node.inputs[0].timed or not all(isinstance(axis, int) and axis < 0 for axis in _axes(op)):
             raise Unsupported(f"{name} over these axes has no compiled form")
-    elif isinstance(op, ops.LogSoftmax):
+    elif isinstance(node.op, ops.LogSoftmax):
         if op.axis != -1 or not node.timed:
             raise Unsupported(f"{name} along this axis has no compiled form")
     elif op is not node.op or (not is_product(node) and product_kind(node) is None):

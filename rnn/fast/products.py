@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import njit
 
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "arcp", "nsz"}}
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 LARGE = 40_000  # elements of a matrix; a vector times a larger one is faster by BLAS
 SMALL = 5_000  # multiplications of a product of two matrices; of fewer the call of BLAS costs more
 

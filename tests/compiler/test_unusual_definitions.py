@@ -495,3 +495,18 @@ def test_a_gradient_that_is_carried_from_step_to_step_and_of_which_a_part_is_rea
     fast.backward(y=upstream)
     for name, x in cell.parameters.items():
         np.testing.assert_allclose(other.parameters[name].grad, x.grad)
+
+
+def test_a_bias_whose_gradient_at_each_step_is_that_of_the_loss_alone() -> None:
+    """The bias is read in a cycle that the loss doesn't read."""
+    def definition() -> Cell:
+        cell, a = Cell(), mg.Tensor(np.zeros(3), requires_grad=True, name="a")
+        x, h, e, L = cell.input("x", 3), cell.signal("h", 3), cell.signal("e", 3), cell.signal("L", ())
+        e[t] = a + mg.where(h[t-1] > 0, x[t], 0.0)
+        h[t] = mg.where(h[t-1] > 5, e[t], h[t-1])
+        L[t] = e[t].sum(axis=-1)
+        return cell
+
+    cell, data = definition(), np.ones((4, 2, 3))
+    assert cell.compile(loss="L")(x=data).loss == cell.unroll(x=data)["L"].stack().sum().item()
+    np.testing.assert_array_equal(cell.parameters["a"].grad, np.full(3, 4.0 * 2))

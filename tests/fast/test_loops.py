@@ -83,12 +83,10 @@ def test_values_before_the_sequence_are_given_and_learned() -> None:
 
     def make() -> Cell:
         cell = two_delays()
-        cell.signals["h"][0] = start
+        cell.signals["h"][0], cell.signals["h"][-1] = start, np.full(4, 0.3)
         return cell
 
-    cell = make()
-    given = {"initial": {"h": {-1: np.full(4, 0.3)}, "y": np.full((5, 4), 0.2)}}
-    check(make, data(cell), given)
+    check(make, data(make()), {"initial": {"y": np.full((5, 4), 0.2)}})
 
 
 def test_a_loop_attends_to_a_static() -> None:
@@ -141,3 +139,16 @@ def test_a_loop_that_numba_cannot_take_is_computed_by_numpy_and_the_others_are_c
 def test_deep_networks() -> None:
     cell = deep_lstm(2)
     assert compiled_in_full(check(lambda: deep_lstm(2), data(cell)))
+
+
+# ---- what is computed for all steps at once
+def test_values_of_other_steps_that_no_loop_passes_on() -> None:
+    def make() -> Cell:
+        cell = Cell("shifts")
+        x, a, b, c = cell.input("x", 3), cell.signal("a", 3), cell.signal("b", 3), cell.signal("c", 3)
+        a[t] = np.exp(x[t]) * parameter("p", 3)
+        b[t] = a[t+1] * a[t-1] + np.tanh(a[t])
+        c[t] = b[t-1] * b[t] - mg.min(b[t+1], axis=-1) * x[t]
+        return cell
+
+    check(make, {"x": np.random.default_rng(0).normal(size=(5, 2, 3))})
