@@ -605,7 +605,10 @@ def _constant_value(gen: Codegen, node: Node) -> str:
         return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
     values = [gen.ref(x) for x in node.inputs]
     if isinstance(op, ir.ColumnSlice):
-        return f"{values[0]}[:, {op.start}:{op.stop}]"
+        columns = f"{values[0]}[:, {op.start}:{op.stop}]"
+        multiplied = any(is_product(x) and not gen.lifetimes.block[x].direction
+                         for x in gen.lifetimes.users.get(node, ()))  # for many steps at once: the copy costs less
+        return gen.call("ascontiguousarray", columns) if multiplied else columns
     if isinstance(op, ir.Slice):
         return f"{values[0]}[{op.start}:{op.stop}]"
     if isinstance(op, ir.AddN):

@@ -98,7 +98,7 @@ class FastCodegen(Codegen):
         lines = []
         for name, node in text.scratch.items():
             self.code.buffers.append(f"arrays.{name} = np.empty((B, {node.shape[0]}), FLOAT)")
-            self.array_of[name] = node
+            lines.append(f"{name} = arrays.{name}")
         for name, node in text.weights.items():
             if node.shape and not isinstance(node.op, SumOverTime):
                 lines.append(f"{name}_given = {self.call('ascontiguousarray', self.ref(node))}")
@@ -111,7 +111,7 @@ class FastCodegen(Codegen):
                    for x, node in text.weights.items()]
         arguments = [text.name, str(text.work), steps, "B", *map(str, text.lengths),
                      *(f"arrays.{x}" for x in text.arrays), *weights, *text.matrices,
-                     *(f"arrays.{x}" for x in text.scratch)]
+                     *text.scratch]
         return textwrap.wrap(f"over_batch({', '.join(arguments)})", 110, break_long_words=False,
                              subsequent_indent=" " * len("over_batch("))
 
