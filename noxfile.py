@@ -180,7 +180,7 @@ def exports(session: nox.Session) -> None:
 
 @nox.session
 def fast(session: nox.Session) -> None:
-    """Test the backend "numba": its own tests, and those of programs with every program compiled by it: some minutes."""
+    """Test the backend "numba": its own tests, and others with every program compiled by it: some minutes."""
     install(session, "dev", "fast")
     session.run("python", "-m", "pytest", "-n", "auto", "tests/fast", "-m", "slow or not slow")
     session.run("python", "-m", "pytest", "-n", "auto", "-p", "all_numba", *BY_NUMBA,
