@@ -64,7 +64,7 @@ LAYERS: dict[str, tuple[Callable[..., Signal], dict[str, Any]]] = {
     "rwkv": (modern.rwkv, {}), "lru": (modern.lru, {"states": 4}), "mamba": (modern.mamba, {"states": 3}),
     "stack": (memory.stack, {"depth": 3}), "turing machine": (memory.turing_machine, {"slots": 4, "width": 3}),
 }
-IN_NUMPY: set[str] = set()  # cells with a loop that isn't compiled
+IN_NUMPY = {"stack", "turing machine"}  # cells with a loop that isn't compiled
 
 
 @pytest.mark.slow
