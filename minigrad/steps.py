@@ -74,12 +74,12 @@ class Step:
         node, gradients = self.node, steps.gradients
         if node in gradients:
             self.grad = steps.complete(node)
-            self.input_grads = input_gradients(node, self.grad)
-            for x, input_grad in zip(node.inputs, self.input_grads):
+            self.input_grads, inputs = input_gradients(node, self.grad), node.inputs
+            for x, input_grad in zip(inputs, self.input_grads):
                 if input_grad is not None:
-                    steps.add(x, input_grad, is_fresh(input_grad, node, node.inputs, self.grad, self.input_grads))
-            self.totals = [gradients.get(x) for x in node.inputs]
-        if steps.next is None:
+                    steps.add(x, input_grad, is_fresh(input_grad, node, inputs, self.grad, self.input_grads))
+            self.totals = [gradients.get(x) for x in inputs]
+        if steps.finished == len(steps.steps):
             steps.finish()
 
     def __repr__(self) -> str:

@@ -93,9 +93,13 @@ def _apply_to_others(op: Op, inputs: tuple[Any, ...]) -> Any:
     result = reflected(op, inputs)
     if result is not NotImplemented:
         return result
-    dtypes = [x.dtype for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
-    return apply(op, *[x if isinstance(x, Tensor) else _operand(op, x, [] if i in op.integer_inputs else dtypes)
-                       for i, x in enumerate(inputs)])
+    arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+    dtypes = [x.dtype for x in arrays if isinstance(x, (np.ndarray, np.generic))]
+    operands = list(inputs)
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            operands[i] = _operand(op, x, [] if i in op.integer_inputs else dtypes)
+    return apply(op, *operands)
 
 
 def reflected(op: Op, inputs: tuple[Any, ...]) -> Any:
@@ -120,14 +124,16 @@ REFLECTED: dict[str | None, str] = {"+": "__radd__", "-": "__rsub__", "*": "__rm
 
 def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
     """Return an array or a number as a constant. A Python number takes the dtype of its partners, as in NumPy."""
-    require_plain(x, type(op).__name__)
+    number = type(x) in (int, float)
+    if not number:
+        require_plain(x, type(op).__name__)
     if isinstance(x, np.matrix) and op.symbol in ("*", "**"):
         raise TypeError(f"with np.matrix {op.symbol} is the product or power of matrices, here of elements "
                         f"(at {call_site()}). Write @, or pass np.asarray(matrix)")
     if isinstance(x, (list, tuple)) and holds_operands(x):
         raise TypeError(f"{type(op).__name__} takes one tensor, not a {type(x).__name__} of tensors "
                         f"(at {call_site()}): mg.stack(list) makes one, Python's sum(list) adds them")
-    weak = type(x) in (int, float) and bool(dtypes)
+    weak = number and bool(dtypes)
     alone = len(dtypes) == 1 and dtypes[0].kind == "f"  # fast path: a number takes the type of the other operand
     try:
         array = np.array(x, (dtypes[0] if alone else np.result_type(*dtypes, x)) if weak else None)
@@ -136,7 +142,7 @@ def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
     if array.dtype.kind not in REAL:
         raise TypeError(f"{type(op).__name__} takes tensors, arrays and real numbers, "
                         f"not {type(x).__name__} (at {call_site()}): {x!r:.60}")
-    return constant(array)
+    return constant(array, None, thread.settings.origin or call_site(LIBRARY_FRAMES + 2))  # this and _apply_to_others
 
 
 class Tensor(InPlace, Operators):

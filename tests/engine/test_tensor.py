@@ -47,6 +47,14 @@ def test_a_tensor_knows_the_users_line_however_it_was_made() -> None:
     assert str(made[0].origin).startswith("test_tensor.py:")
 
 
+def test_so_does_a_number_that_is_an_operand() -> None:
+    x = Tensor([1.0], requires_grad=True)
+    for _ in range(2):  # the second time the line is remembered
+        made = [x * 2, 2 * x, np.add(1, x), mg.add(x, [1]), mg.apply(mg.ops.Add(), x, 1.0), x.clip(0.0, 1.0)]
+        assert {str(operand.origin) for y in made for operand in y.inputs if operand is not x} == {
+            f"test_tensor.py:{sys._getframe().f_lineno - 2}"}
+
+
 def test_the_inputs_of_an_operation_are_in_its_order() -> None:
     a, b, c = (Tensor([1.0], requires_grad=True) for _ in range(3))
     drawn = mg.dropout(a, 0.5, rng=np.random.default_rng(0))
