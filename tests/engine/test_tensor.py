@@ -68,7 +68,7 @@ def test_the_inputs_of_an_operation_are_in_its_order() -> None:
         assert (a * b).inputs == ()
 
 
-def test_a_node_of_two_inputs_and_four_numbers_takes_at_most_300_bytes() -> None:
+def test_a_node_of_two_inputs_takes_at_most_156_bytes_beside_its_array() -> None:
     x, a = (Tensor(np.ones(4), requires_grad=True) for _ in range(2))
     x = x * a
     tracemalloc.start()
@@ -78,7 +78,7 @@ def test_a_node_of_two_inputs_and_four_numbers_takes_at_most_300_bytes() -> None
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert kept / 500 <= 300
+    assert kept / 500 - sys.getsizeof(x._array) <= 156  # 300 bytes with an array of 4 numbers, in NumPy 2.4
 
 
 def line_of_a_product(a: Tensor) -> int:
