@@ -68,17 +68,17 @@ def test_the_inputs_of_an_operation_are_in_its_order() -> None:
         assert (a * b).inputs == ()
 
 
-def test_a_node_of_two_inputs_takes_at_most_156_bytes_beside_its_array() -> None:
+def test_a_node_of_two_inputs_takes_at_most_160_bytes_beside_its_array() -> None:
     x, a = (Tensor(np.ones(4), requires_grad=True) for _ in range(2))
     x = x * a
     tracemalloc.start()
     try:
-        for _ in range(500):
+        for _ in range(2000):
             x = x * a
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert kept / 500 - sys.getsizeof(x._array) <= 156  # 300 bytes with an array of 4 numbers, in NumPy 2.4
+    assert kept / 2000 - sys.getsizeof(x._array) <= 160  # a tensor, its position in creation order, no tuple
 
 
 def line_of_a_product(a: Tensor) -> int:
