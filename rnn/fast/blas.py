@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding
-from numba import njit, types
+from numba import types
+
+from .machine_code import compiled
 
 FOLDERS = "../numpy.libs", ".dylibs", "DLLs"  # beside NumPy's package: on Linux and Windows, on macOS
 ROW_MAJOR, AS_IT_IS = 101, 111  # constants of the C interface of BLAS, cblas.h
@@ -42,25 +44,24 @@ def _external(name: str, number: Any) -> Any:
 
 
 FOUND = _registered("sgemm") and _registered("dgemm")
-OPTIONS = {"cache": True, "nogil": True}
 sgemm, dgemm = _external("sgemm", types.float32), _external("dgemm", types.float64)
 
 
-@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def numpy_float32(x: Any, M: Any, out: Any) -> None:
     """Write x M into `out`, all of them contiguous."""
     sgemm(ROW_MAJOR, AS_IT_IS, AS_IT_IS, x.shape[0], M.shape[1], M.shape[0], np.float32(1), x.ctypes.data, x.shape[1],
           M.ctypes.data, M.shape[1], np.float32(0), out.ctypes.data, M.shape[1])
 
 
-@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def numpy_float64(x: Any, M: Any, out: Any) -> None:
     """Write x M into `out`, all of them contiguous."""
     dgemm(ROW_MAJOR, AS_IT_IS, AS_IT_IS, x.shape[0], M.shape[1], M.shape[0], 1.0, x.ctypes.data, x.shape[1],
           M.ctypes.data, M.shape[1], 0.0, out.ctypes.data, M.shape[1])
 
 
-@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def scipy_float32(x: Any, M: Any, out: Any) -> None:
     """Write x M into `out`, all of them contiguous."""
     np.dot(x, M, out)

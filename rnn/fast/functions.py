@@ -21,22 +21,16 @@ callers may permit more, but for the absence of NaN and infinities.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-Function = TypeVar("Function", bound=Callable[..., object])
+from .machine_code import compiled
 
-
-def compiled(function: Function) -> Function:
-    """Compile a function when it is first called, to be moved into its callers."""
-    decorated: Function = njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)(function)
-    return decorated
+OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}  # to be moved into their callers
 
 
-@compiled
+@compiled(**OPTIONS)
 def polynomial(x: Any, coefficients: Any) -> Any:
     """Return the polynomial with these coefficients, the constant first, by Horner's rule."""
     total = coefficients[-1]
@@ -74,7 +68,7 @@ ERF32 = tuple(np.float32(c) for c in (
     -1.1932976976408068e-06))
 
 
-@compiled
+@compiled(**OPTIONS)
 def exp_float32(x: np.float32) -> np.float32:
     """Return exp(x). Error <= 0.98 ulp. P has degree 5."""
     x = np.float32(-104) if x < np.float32(-104) else x  # keeps NaN
@@ -89,7 +83,7 @@ def exp_float32(x: np.float32) -> np.float32:
     return ((r * r) * polynomial(r, EXP32) + r + ONE32) * power * other
 
 
-@compiled
+@compiled(**OPTIONS)
 def tanh_float32(x: np.float32) -> np.float32:
     """Return tanh(x). Error <= 2.42 ulp.
 
@@ -107,14 +101,14 @@ def tanh_float32(x: np.float32) -> np.float32:
     return np.copysign(e / (e + ONE32), x)
 
 
-@compiled
+@compiled(**OPTIONS)
 def sigmoid_float32(x: np.float32) -> np.float32:
     """Return 1 / (1 + exp(-x)), from exp(-|x|), which doesn't overflow. Error <= 2.41 ulp."""
     e = exp_float32(-abs(x))
     return (ONE32 if x >= ZERO32 else e) / (e + ONE32)
 
 
-@compiled
+@compiled(**OPTIONS)
 def log_float32(x: np.float32) -> np.float32:
     """Return log(x). Error <= 0.81 ulp.
 
@@ -134,7 +128,7 @@ def log_float32(x: np.float32) -> np.float32:
     return out if x < INFINITY32 else x
 
 
-@compiled
+@compiled(**OPTIONS)
 def softplus_float32(x: np.float32) -> np.float32:
     """Return log(1 + exp(x)). Error <= 1.97 ulp.
 
@@ -147,7 +141,7 @@ def softplus_float32(x: np.float32) -> np.float32:
     return (e - (square - s * (square + z * polynomial(z, LOG1P32)))) + (x if x > ZERO32 else ZERO32)
 
 
-@compiled
+@compiled(**OPTIONS)
 def erf_float32(x: np.float32) -> np.float32:
     """Return the error function of x. Error <= 2.28 ulp.
 
@@ -198,7 +192,7 @@ ERF64_REST = (  # LLVM doesn't unroll a loop over all
     1.2611099946027065e-11, -8.845678333439702e-13, 3.8505905648780076e-14, -7.834364112932088e-16)
 
 
-@compiled
+@compiled(**OPTIONS)
 def exp_float64(x: float) -> float:
     """Return exp(x). Error <= 0.98 ulp. P has degree 10."""
     x = -746.0 if x < -746.0 else x
@@ -213,7 +207,7 @@ def exp_float64(x: float) -> float:
     return ((r * r) * polynomial(r, EXP64) + r + 1.0) * power * other
 
 
-@compiled
+@compiled(**OPTIONS)
 def tanh_float64(x: float) -> float:
     """Return tanh(x). Error <= 2.32 ulp. P has degree 10."""
     y = abs(x)
@@ -226,14 +220,14 @@ def tanh_float64(x: float) -> float:
     return np.copysign(e / (e + 1.0), x)
 
 
-@compiled
+@compiled(**OPTIONS)
 def sigmoid_float64(x: float) -> float:
     """Return 1 / (1 + exp(-x)). Error <= 2.41 ulp."""
     e = exp_float64(-abs(x))
     return (1.0 if x >= 0.0 else e) / (e + 1.0)
 
 
-@compiled
+@compiled(**OPTIONS)
 def log_float64(x: float) -> float:
     """Return log(x). Error <= 0.81 ulp. P has degree 6."""
     subnormal = x < 2.0**-1022
@@ -249,7 +243,7 @@ def log_float64(x: float) -> float:
     return out if x < np.inf else x
 
 
-@compiled
+@compiled(**OPTIONS)
 def softplus_float64(x: float) -> float:
     """Return log(1 + exp(x)). Error <= 1.93 ulp. P has degree 9."""
     e = exp_float64(-abs(x))
@@ -258,7 +252,7 @@ def softplus_float64(x: float) -> float:
     return (e - (square - s * (square + z * polynomial(z, LOG1P64)))) + (x if x > 0.0 else 0.0)
 
 
-@compiled
+@compiled(**OPTIONS)
 def erf_float64(x: float) -> float:
     """Return the error function of x. Error <= 2.23 ulp. Q has degree 24, for 0 <= x <= 6."""
     y = abs(x)

@@ -325,11 +325,11 @@ def check_supported(node: Node) -> None:
     if is_fused(node):
         if scalar(op, ["x"] * len(node.inputs)) is None:
             expanded(node)
-    elif type(node.op) in REDUCTIONS:
-        if not node.inputs[0].timed or not all(isinstance(axis, int) and axis < 0 for axis in _axes(op)):
+    elif isinstance(node.op, ops.Reduction) and type(node.op) in REDUCTIONS:
+        if not node.inputs[0].timed or not all(isinstance(axis, int) and axis < 0 for axis in _axes(node.op)):
             raise Unsupported(f"{name} over these axes has no compiled form")
     elif isinstance(node.op, ops.LogSoftmax):
-        if op.axis != -1 or not node.timed:
+        if node.op.axis != -1 or not node.timed:
             raise Unsupported(f"{name} along this axis has no compiled form")
     elif op is not node.op or (not is_product(node) and product_kind(node) is None):
         raise Unsupported(f"{name} has no compiled form")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from .machine_code import compiled
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 LARGE = 40_000  # elements of a matrix; a vector times a larger one is faster by BLAS
@@ -31,7 +31,7 @@ def matrix_matrix(M, N, out):
 """
 
 
-@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+@compiled(**OPTIONS)
 def vector_matrix(x: Any, M: Any, out: Any) -> None:
     """Write x M into `out`: (k) times (k, n). Eight rows at a time, so that `out` is read and written less often."""
     whole = M.shape[0] - M.shape[0] % 8
@@ -46,7 +46,7 @@ def vector_matrix(x: Any, M: Any, out: Any) -> None:
             out[j] += x[i] * M[i, j]
 
 
-@njit(**OPTIONS)  # type: ignore[untyped-decorator]
+@compiled(**OPTIONS)
 def matrix_vector(M: Any, x: Any, out: Any) -> None:
     """Write M x into `out`: (n, k) times (k). Four rows at a time, so that x is read less often."""
     whole = M.shape[0] - M.shape[0] % 4

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 VARIABLE = "MINIGRAD_THREADS"
@@ -28,7 +29,7 @@ def over_batch(function: Callable[..., None], work: int, T: int, B: int, *argume
         function(T, 0, B, *arguments)
         return
     edges = [B * part // parts for part in range(parts + 1)]
-    others = [_pool().submit(function, T, first, end, *arguments) for first, end in zip(edges[1:-1], edges[2:])]
+    others = [_pool().submit(function, T, first, end, *arguments) for first, end in pairwise(edges[1:])]
     function(T, 0, edges[1], *arguments)
     for other in others:
         other.result()

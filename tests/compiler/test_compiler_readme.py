@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from definitions import gated
 from listings import list_arrays, list_blocks, list_nodes
 
-import minigrad as mg
-from rnn import Cell, t
 from rnn.compiler.emit import render
 from rnn.compiler.pipeline import GradientRequest, Program
 from rnn.ir.fusion import PASSES
@@ -24,20 +23,6 @@ from rnn.ir.simplify import SIMPLIFICATIONS
 RNN = Path(__file__).resolve().parents[2] / "rnn"
 # A heading, the text up to the listing, and the listing.
 BLOCK = re.compile(r"^### (.*)\n((?:(?!```|#).*\n)*```\w+\n)((?:(?!```).*\n)*)(?=```$)", re.MULTILINE)
-
-
-def gated() -> Cell:
-    def weight(name: str, *shape: int) -> mg.Tensor:
-        return mg.Tensor(np.ones(shape), requires_grad=True, name=name)
-
-    W, U, V, R = weight("W", 2, 3), weight("U", 2, 2), weight("V", 2, 3), weight("R", 2, 2)
-    cell = Cell("gated")
-    x, z, a, h, L = cell.input("x", 3), *(cell.signal(name, 2) for name in "zah"), cell.signal("L", ())
-    z[t] = mg.sigmoid(V @ x[t] + R @ h[t-1])
-    a[t] = np.tanh(W @ x[t] + U @ h[t-1])
-    h[t] = z[t] * a[t]
-    L[t] = (h[t] * h[t]).sum(axis=-1)
-    return cell
 
 
 def stages() -> dict[str, str]:

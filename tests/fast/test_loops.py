@@ -13,7 +13,7 @@ from exports import CASES, values_for
 
 import minigrad as mg
 from rnn import Cell, Signal, cells, t
-from rnn.cells import modern
+from rnn.cells import memory, modern
 
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
@@ -61,15 +61,15 @@ LAYERS: dict[str, tuple[Callable[..., Signal], dict[str, Any]]] = {
     "projection": (cells.lstm, {"projection": 3}), "reversed": (cells.lstm, {"reversed": True}),
     "linear attention": (modern.linear_attention, {"keys": 4}), "delta": (modern.delta_net, {"keys": 4}),
     "mlstm": (modern.mlstm, {"keys": 4}), "slstm": (modern.slstm, {}), "min gru": (modern.min_gru, {}),
-    "rwkv": (modern.rwkv, {}), "lru": (modern.lru, {}), "mamba": (modern.mamba, {}),
+    "rwkv": (modern.rwkv, {}), "lru": (modern.lru, {"states": 4}), "mamba": (modern.mamba, {"states": 3}),
+    "stack": (memory.stack, {"depth": 3}), "turing machine": (memory.turing_machine, {"slots": 4, "width": 3}),
 }
 IN_NUMPY: set[str] = set()  # cells with a loop that isn't compiled
-FEW = {"delta"}  # by default
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow)
-                                  for name in LAYERS])
+@pytest.mark.parametrize("name", LAYERS)
 def test_a_cell_of_the_library_is_compiled(name: str, dtype: str) -> None:
     make, options = LAYERS[name]
     x = np.random.default_rng(1).normal(size=(7, 3, 5)).astype(dtype)
@@ -136,6 +136,7 @@ def test_a_loop_that_numba_cannot_take_is_computed_by_numpy_and_the_others_are_c
     assert [text for name, text in loops.items() if f"{name}: {text}" not in repr(fast.backend)] == []
 
 
+@pytest.mark.slow
 def test_deep_networks() -> None:
     cell = deep_lstm(2)
     assert compiled_in_full(check(lambda: deep_lstm(2), data(cell)))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 Arrays = dict[str, NDArray[Any]]
 FILE = "case.py"
 TOLERANCES = {"float16": 0.05, "float32": 2e-3, "float64": 1e-8}
-LIMIT = {"unroll": 60, "compile": 60, "stream": 60, "jax": 300, "torch": 120, "onnx": 120}  # seconds, if busy
+LIMIT = {"unroll": 60, "compile": 60, "numba": 120, "stream": 60, "jax": 300, "torch": 120, "onnx": 120}  # if busy
 
 
 class Failure(NamedTuple):
@@ -140,30 +140,35 @@ def check_unroll(case: Case, wanted: Result) -> Iterator[Failure]:
     yield from _gradients("unroll gradient", program, wanted.gradients(weights), case)
 
 
-def check_compile(case: Case, wanted: Result) -> Iterator[Failure]:
+def check_compile(case: Case, wanted: Result, kind: str = "compile", backend: Any = "numpy") -> Iterator[Failure]:
     """compile: values, state, gradients from upstream ones, the loss, a second call."""
     program = Program(case)
     if "window" not in case.options:
-        fast = program.cell.compile()
+        fast = program.cell.compile(backend=backend)
         outputs = fast(**program.data, **program.options)
-        yield from _values("compile", {e.signal: outputs[e.signal] for e in case.equations}, case, wanted)
+        yield from _values(kind, {e.signal: outputs[e.signal] for e in case.equations}, case, wanted)
         state = {f"state {name}[{k}]": x.data for name, steps in outputs.state.values.items()
                  for k, x in steps.items()}
-        yield from _compare("compile state", state, _state(wanted), case)
+        yield from _compare(f"{kind} state", state, _state(wanted), case)
         weights = {e.signal: upstream(case, wanted)[e.signal] for e in case.equations if not e.lead}
         if weights:
             fast.backward(**weights)
-            yield from _gradients("compile backward", program, wanted.gradients(weights), case)
+            yield from _gradients(f"{kind} backward", program, wanted.gradients(weights), case)
     if case.loss:
-        yield from _check_loss(case, wanted)
+        yield from _check_loss(case, wanted, kind, backend)
 
 
-def _check_loss(case: Case, wanted: Result) -> Iterator[Failure]:
+def check_numba(case: Case, wanted: Result) -> Iterator[Failure]:
+    """The same by the backend "numba"."""
+    yield from check_compile(case, wanted, "numba", "numba")
+
+
+def _check_loss(case: Case, wanted: Result, kind: str, backend: Any) -> Iterator[Failure]:
     """compile(loss=...), called twice where the case says so."""
     program = Program(case)
-    fast = program.cell.compile(loss=case.loss, reduction=case.reduction)
+    fast = program.cell.compile(loss=case.loss, reduction=case.reduction, backend=backend)
     result = fast(**program.data, **program.options)
-    yield from _loss("compile loss", case, wanted, program, result)
+    yield from _loss(f"{kind} loss", case, wanted, program, result)
     if not case.second or case.carried:
         return
     for name in wanted.leaves:
@@ -178,10 +183,10 @@ def _check_loss(case: Case, wanted: Result) -> Iterator[Failure]:
         frozen = case.second.split()[1]
         program.names[frozen].requires_grad = False
     again = expected(case, scale, frozen, 1)
-    yield from _loss(f"compile second {case.second.split()[0]}", case, again, program,
+    yield from _loss(f"{kind} second {case.second.split()[0]}", case, again, program,
                      fast(**program.data, **program.options))
     if frozen and program.names[frozen].grad is not None:
-        yield Failure("compile second frozen", f"{frozen} has a gradient")
+        yield Failure(f"{kind} second frozen", f"{frozen} has a gradient")
 
 
 def _loss(kind: str, case: Case, wanted: Result, program: Program, result: Any) -> Iterator[Failure]:
@@ -313,11 +318,11 @@ def fits(case: Case, engine: str, reason: str = "") -> bool:
     """Return whether a case can be asked of an engine; `reason` is why it has to be refused."""
     if (engine == "onnx" and not fits_onnx(case)) or (engine in ("jax", "torch") and not fits_export(case)):
         return False
-    if engine == "compile" and "window" in case.options and not case.loss:
+    if engine in ("compile", "numba") and "window" in case.options and not case.loss:
         return False
     if engine == "stream" and not fits_stream(case, reason):
         return False
-    return reason != "a vector as a loss" or engine == "compile"
+    return reason != "a vector as a loss" or engine in ("compile", "numba")
 
 
 def fits_stream(case: Case, reason: str) -> bool:
@@ -372,8 +377,8 @@ def _compare(kind: str, found: Arrays, wanted: Arrays, case: Case) -> Iterator[F
 # ---- one case ------------------------------------------------------------------------------
 
 ENGINES: dict[str, Callable[[Case, Result], Iterator[Failure]]] = {
-    "unroll": check_unroll, "compile": check_compile, "stream": check_stream, "jax": check_jax, "torch": check_torch,
-    "onnx": check_onnx}
+    "unroll": check_unroll, "compile": check_compile, "numba": check_numba, "stream": check_stream, "jax": check_jax,
+    "torch": check_torch, "onnx": check_onnx}
 
 
 class Outcome(NamedTuple):
@@ -429,8 +434,8 @@ def _refused(case: Case, engine: str) -> None:
     program = Program(case)
     if engine == "unroll":
         program.cell.unroll(**program.data, **program.options)
-    elif engine == "compile":
-        fast = program.cell.compile(loss=case.loss or None)
+    elif engine in ("compile", "numba"):
+        fast = program.cell.compile(loss=case.loss or None, backend="numba" if engine == "numba" else "numpy")
         fast(**program.data, **program.options)
     elif engine == "jax":
         function = program.cell.to_jax()

@@ -2,9 +2,9 @@
 
     python tests/fuzz/recurrences.py --seconds 600 --seed 1 --engines unroll,compile
 
-Random definitions with random options run on the engines (unroll, compile, stream, jax, torch, onnx), and every
-value, state, loss and gradient is compared with the naive interpreter's. Printed are, for each kind of failure, a
-minimal program, and at the end failures per thousand cases by kind, and refusals by their sentence.
+Random definitions with random options run on the engines (unroll, compile, numba, stream, jax, torch, onnx), and
+every value, state, loss and gradient is compared with the naive interpreter's. Printed are, for each kind of failure,
+a minimal program, and at the end failures per thousand cases by kind, and refusals by their sentence.
 
 - description.py: a case as data, and as the text of a program.
 - generator.py: random cases. naive.py: the interpreter, which imports NumPy only.
@@ -66,8 +66,8 @@ def report(case: Case, failure: Failure, seconds: float) -> str:
     """Return a minimal program for a failure."""
     engine, *rest = failure.kind.split()
     small = shrink(case, failure.kind, seconds)
-    use = "unroll" if engine == "unroll" else "loss" if engine == "compile" and {"loss", "second"} & set(rest) \
-        else "compile"
+    loss = engine in ("compile", "numba") and {"loss", "second"} & set(rest)
+    use = "unroll" if engine == "unroll" else "loss" if loss else "compile"
     return f"\n==== {failure.kind}: {failure.detail[:200]}\n{program_text(small, use)}\n# {small!r}"
 
 

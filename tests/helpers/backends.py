@@ -30,22 +30,23 @@ def results(cell: Cell, run: Callable[[], Mapping[str, Any]]) -> Arrays:
 
 
 def unrolled(cell: Cell, data: Mapping[str, Any], options: Mapping[str, Any] = {}) -> Arrays:
-    """Return the signals, and the gradients of the sum of their squares, by unroll and backward."""
+    """Return the signals, and the gradients of the squares of those that no equation reads, by unroll and backward."""
     def run() -> Arrays:
         found = cell.unroll(**data, **options)
-        stacks = {name: found[name].stack() for name, x in cell.signals.items() if not x.given and not x.lead}
-        sum((mg.sum(x * x) for x in stacks.values()), mg.Tensor(np.zeros(()))).backward()
+        stacks = {name: found[name].stack() for name, x in cell.signals.items() if not x.given}
+        ends = [stacks[name] for name in cell.compile(backend="numpy")._ends()]
+        sum((mg.sum(x * x) for x in ends), mg.Tensor(np.zeros(()))).backward()
         return {name: x.numpy() for name, x in stacks.items()}
 
     return results(cell, run)
 
 
 def called(fast: Compiled, data: Mapping[str, Any], options: Mapping[str, Any] = {}) -> Arrays:
-    """Return the same by a compiled program."""
+    """Return the same by a compiled program: one, whose backward pass starts where programs do by default."""
     def run() -> Arrays:
         outputs = fast(**data, **options)
-        found = {name: outputs[name] for name, x in fast.cell.signals.items() if not x.given and not x.lead}
-        fast.backward(**{name: 2 * x for name, x in found.items()})
+        found = {name: outputs[name] for name, x in fast.cell.signals.items() if not x.given}
+        fast.backward(**{name: 2 * found[name] for name in fast._ends()})
         return found
 
     return results(fast.cell, run)

@@ -118,6 +118,21 @@ def gru(size: int = 3, hidden: int = 4) -> Cell:
     return cell
 
 
+def gated() -> Cell:
+    """Return the example of the READMEs of rnn.ir, rnn.compiler and rnn.fast."""
+    def weight(name: str, *shape: int) -> mg.Tensor:
+        return mg.Tensor(np.ones(shape), requires_grad=True, name=name)
+
+    W, U, V, R = weight("W", 2, 3), weight("U", 2, 2), weight("V", 2, 3), weight("R", 2, 2)
+    cell = Cell("gated")
+    x, z, a, h, L = cell.input("x", 3), *(cell.signal(name, 2) for name in "zah"), cell.signal("L", ())
+    z[t] = mg.sigmoid(V @ x[t] + R @ h[t-1])
+    a[t] = np.tanh(W @ x[t] + U @ h[t-1])
+    h[t] = z[t] * a[t]
+    L[t] = (h[t] * h[t]).sum(axis=-1)
+    return cell
+
+
 def lagged_input() -> Cell:
     """Return an Elman network that also reads the previous input."""
     W, L, U = parameter("W", 4, 3), parameter("L", 4, 3), parameter("U", 4, 4)
