@@ -118,7 +118,7 @@ def without_unused(code: Code, kept: set[str]) -> None:
     Args:
         kept: names of arrays that the caller reads.
     """
-    text = [*code.forward.lines, *code.backward.lines, *code.views.values(),
+    text = [*code.forward.lines, *code.backward.lines, *code.views.values(), *code.gradients.values(),
             *(line for tiles in code.tiles for line in tiles.lines)]
     used = {*kept, *re.findall(r"\barrays\.(\w+)", "\n".join(text))}
     lines = []
