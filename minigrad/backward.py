@@ -26,7 +26,7 @@ from .conversion import upstream_array
 from .mutation import check_modified, sharing_memory
 from .operators import IDENTITY, Operators
 from .provenance import call_site
-from .settings import override, thread
+from .settings import thread
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -49,7 +49,7 @@ def reference_backward(out: Tensor) -> Gradients:
         operands = [x._array for x in node.inputs]
         needs = [[x._requires_grad for x in node.inputs]] if node.op.selective else []
         input_grads = node.op.backward(grads[node], node._array, *operands, *needs)
-        for x, input_grad in zip(node.inputs, one_per_input(input_grads, node)):
+        for x, input_grad in zip(node.inputs, one_per_input(input_grads, node, node.inputs)):
             if x._requires_grad and input_grad is not None:
                 input_grad = unbroadcast(input_grad, x.shape)
                 grads[x] = grads[x] + input_grad if x in grads else input_grad
@@ -73,14 +73,16 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
     """
     queue: Queue
     node, grads, queue, anomaly = out, {out: np.array(1, out._array.dtype)}, [], thread.settings.anomaly
-    if grad is not None or out._array.ndim or out.op is None or out.hooks is not None:  # not a plain scalar loss
+    if grad is not None or out._array.ndim or out.op is None or (out._rare and out._rare.hooks):  # no plain scalar loss
         grads[out] = run_hooks(out, initial_gradient(out, grad))
     while node.op is not None:
-        if len(node.inputs) == 1 and not node.op.selective:  # fast path: one input
-            found = node.op.backward(grads[node], node._array, node.inputs[0]._array)
-        elif len(node.inputs) == 2 and node.op.selective:  # fast path: two inputs, e.g. of a product
-            a, b = node.inputs
+        if node._second is None and not node.op.selective and type(node._first) is not tuple:  # fast path: one input
+            found = node.op.backward(grads[node], node._array, node._first._array)
+        elif node._second is not None and node.op.selective:  # fast path: two inputs, e.g. of a product
+            a, b = node._first, node._second
             found = node.op.backward(grads[node], node._array, a._array, b._array, (a._requires_grad, b._requires_grad))
+        elif node._second is not None:  # fast path: two inputs, e.g. of a sum
+            found = node.op.backward(grads[node], node._array, node._first._array, node._second._array)
         else:  # any operation
             needs = [[x._requires_grad for x in node.inputs]] if node.op.selective else []  # one more argument, or none
             found = node.op.backward(grads[node], node._array, *map(_array_of, node.inputs), *needs)
@@ -88,10 +90,9 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
         if not queue:
             break
         node = heappop(queue)[1]
-        if node.hooks is not None:
+        if node._rare is not None:
             grads[node] = run_hooks(node, grads[node])
-    for leaf in [x for x in grads if x.hooks is not None and x.op is None and x is not out]:
-        grads[leaf] = run_hooks(leaf, grads[leaf])
+    grads |= {x: run_hooks(x, grads[x]) for x in grads if x._rare is not None and x.op is None and x is not out}
     for tensor, total in grads.items():  # leaves add to their gradient, other tensors overwrite it
         tensor._grad = total if tensor.op is not None or tensor._grad is None else np.asarray(tensor._grad + total)
 
@@ -101,19 +102,20 @@ def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, a
 
     The derivative is checked if `anomaly` asks for it, or if data that it needs may have been modified.
     """
-    input_grads = one_per_input(input_grads, node)
-    must_check = anomaly or node.changes
-    for x, input_grad in zip(node.inputs, input_grads):
-        must_check = must_check or x.changes
-        if input_grad is None or not x._requires_grad:
-            continue
-        data = x._array
-        if type(input_grad) is not ndarray or input_grad.shape != data.shape or input_grad.dtype is not data.dtype:
-            input_grad = cast_gradient(array_of(input_grad), x, node)
-        if x in grads:
-            grads[x] += input_grad  # in place
-        else:
-            grads[x] = input_grad if is_fresh(input_grad, node, grads[node], input_grads) else input_grad.copy()
+    first, second = node._first, node._second  # a call of .inputs takes longer
+    inputs = (first, second) if second is not None else first if type(first) is tuple else (first,)
+    input_grads = one_per_input(input_grads, node, inputs)
+    must_check = anomaly or node._rare
+    for x, term in zip(inputs, input_grads):
+        must_check = must_check or x._rare
+        if term is not None and x._requires_grad:
+            data, total = x._array, grads.get(x)
+            if type(term) is not ndarray or term.shape != data.shape or term.dtype is not data.dtype:
+                term = cast_gradient(array_of(term), x, node)
+            if total is not None:
+                total += term  # in place
+                continue
+            grads[x] = term if is_fresh(term, node, inputs, grads[node], input_grads) else term.copy()
             if x.op is not None:
                 heappush(queue, (-x.order, x))  # the newest node has the smallest number
     if must_check:
@@ -175,16 +177,18 @@ def compute_gradients(out: Tensor, grad: Gradient, wanted: set[Tensor]) -> Gradi
     `grad` is the upstream gradient of `out`. If it is a Tensor, the pass is recorded, and gradients are Tensors.
     """
     useful = nodes_between(out, wanted)
-    grads = {out: grad}
+    grads, recorded = {out: grad}, is_tensor(grad)
     for node in reversed(useful):
         if node not in grads:
             continue
-        grads[node] = run_hooks(node, grads[node])
+        if node._rare is not None:
+            grads[node] = run_hooks(node, grads[node])
         if node.op is not None:
             for x, input_grad in zip(node.inputs, input_gradients(node, grads[node], useful)):
                 if input_grad is not None:
-                    grads[x] = cast_gradient(grads[x] + input_grad, x, node) if x in grads else input_grad
-    return {x: grads[x] if is_tensor(grad) else np.array(grads[x]) for x in wanted if x in grads}
+                    total = grads[x] + input_grad if x in grads else input_grad
+                    grads[x] = total if recorded else np.asarray(total)
+    return {x: grads[x] if recorded else np.array(grads[x]) for x in wanted if x in grads}
 
 
 def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | None = None) -> list[Gradient | None]:
@@ -194,16 +198,21 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
     the operation's derivative is computed on Tensors, which have the node's line, and thereby recorded.
     """
     op: Any = node.op
-    needed = [x._requires_grad if useful is None else x in useful for x in node.inputs]
+    inputs = node.inputs
+    needed = [x._requires_grad if useful is None else x in useful for x in inputs]
     needs = [needed] if op.selective else []
     recorded = is_tensor(grad)
     if recorded:
-        with override(origin=node.origin):
-            found = op.backward(grad, node, *node.inputs, *needs)
+        now = thread.settings
+        origin, now.origin = now.origin, node.origin
+        try:
+            found = op.backward(grad, node, *inputs, *needs)
+        finally:
+            now.origin = origin
     else:
-        found = op.backward(grad, node._array, *map(_array_of, node.inputs), *needs)
+        found = op.backward(grad, node._array, *map(_array_of, inputs), *needs)
     input_grads: list[Gradient | None] = []
-    for x, input_grad, need in zip(node.inputs, one_per_input(found, node), needed):
+    for x, input_grad, need in zip(inputs, one_per_input(found, node, inputs), needed):
         if input_grad is None or not need:
             input_grad = None
         elif type(input_grad) is not ndarray or recorded or input_grad.shape != x._array.shape \
@@ -211,7 +220,7 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
             input_grad = cast_gradient(input_grad if recorded else array_of(input_grad), x, node)
         input_grads.append(input_grad)
     # The pass doesn't reach the operations that made these operands, and perhaps made them as views of changed data.
-    beyond = [] if all(needed) else [x for x, need in zip(node.inputs, needed) if not need and x.op is not None]
+    beyond = [] if all(needed) else [x for x, need in zip(inputs, needed) if not need and x.op is not None]
     check_derivative(node, grad, input_grads, sharing_memory(beyond) if beyond else [])
     return input_grads
 
@@ -220,7 +229,7 @@ def nodes_between(out: Tensor, wanted: set[Tensor]) -> dict[Tensor, None]:
     """Return the tensors on the paths from the wanted ones to `out`, oldest first; their gradients are needed."""
     useful: dict[Tensor, None] = {}
     for tensor in ancestors(out):
-        if tensor in wanted or (tensor.requires_grad and any(x in useful for x in tensor.inputs)):
+        if tensor in wanted or (tensor._requires_grad and not useful.keys().isdisjoint(tensor.inputs)):
             useful[tensor] = None
     return useful
 
@@ -252,57 +261,58 @@ def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
     return first
 
 
-def one_per_input(result: Any, node: Tensor) -> tuple[Any, ...]:
+def one_per_input(result: Any, node: Tensor, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
     """Return the result of an operation's backward() as a tuple with a gradient, or None, for each input."""
     grads = result if type(result) is tuple else (result,)
-    if len(grads) != len(node.inputs) or (result is None and not getattr(node.op, "selective", False)):
+    if len(grads) != len(inputs) or (result is None and not getattr(node.op, "selective", False)):
         raise errors.gradient_count_error(node, result)
     return grads
 
 
 def cast_gradient(grad: Any, x: Tensor, node: Tensor) -> Gradient:
     """Return `grad`, the contribution of `node` to its input `x`, summed to x's shape and cast to its dtype."""
-    shape, dtype = x._array.shape, x._array.dtype
     found = grad if is_tensor(grad) else errors.gradient_array(node, grad)
-    if found.shape != shape:
-        found = unbroadcast(found, shape)
-        if found.shape != shape:
+    if found.shape != x._array.shape:
+        found = unbroadcast(found, x._array.shape)
+        if found.shape != x._array.shape:
             raise errors.gradient_shape_error(node, x, np.shape(grad))
-    return found if found.dtype == dtype else found.astype(dtype)
+    return found if found.dtype == x._array.dtype else found.astype(x._array.dtype)
 
 
 def unbroadcast(grad: Gradient, shape: tuple[int, ...]) -> Gradient:
     """Return the gradient of an array of `shape` that was broadcast to grad's shape: a sum over the repeats."""
     extra = grad.ndim - len(shape)  # leading axes that broadcasting added; it stretched others from length 1
+    if shape and 1 not in shape:  # fast path: it stretched none, as of a bias
+        return grad.sum(axis=tuple(range(extra)))
     axes = tuple([i for i in range(grad.ndim) if i < extra or shape[i - extra] == 1])
     return grad.sum(axis=axes, keepdims=True).squeeze(tuple(range(extra)))
 
 
-def is_fresh(array: NDArray[Any], node: Tensor, grad: Gradient, input_grads: Sequence[Any]) -> bool:
+def is_fresh(array: Any, node: Tensor, inputs: Sequence[Tensor], grad: Gradient, found: Sequence[Any]) -> bool:
     """Return whether an input gradient is an array that nothing else refers to, so that it may be added to in place.
 
-    Operations also return views, the upstream gradient or an operand itself, or one array twice.
+    Operations also return views, the upstream gradient `grad` or an operand itself, or one array twice: `found` are
+    all that the node's operation returned.
     """
     if array.base is not None or array is grad or array is node._array:
         return False
-    for x in node.inputs:
+    for x in inputs:
         if array is x._array:
             return False
-    return len(input_grads) == 1 or len(set(map(id, input_grads))) == len(input_grads)
+    return len(found) == 1 or found[0] is not found[1] if len(found) < 3 else len(set(map(id, found))) == len(found)
 
 
 def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
     """Return a tensor's gradient after its hooks have seen it, and perhaps replaced it by one of the same shape."""
     for hook in tensor.hooks or []:
         answer = hook.function(grad)
-        if answer is None:
-            continue
-        if not (is_tensor(grad) and is_tensor(answer)):
-            array = np.array(answer, tensor.dtype)
-            answer = tensor.apply(IDENTITY, array) if is_tensor(grad) else array
-        if answer.shape != tensor.shape:
-            raise errors.hook_shape_error(hook, answer.shape)
-        grad = answer
+        if answer is not None:
+            if not (is_tensor(grad) and is_tensor(answer)):
+                array = np.array(answer, tensor.dtype)
+                answer = tensor.apply(IDENTITY, array) if is_tensor(grad) else array
+            if answer.shape != tensor.shape:
+                raise errors.hook_shape_error(hook, answer.shape)
+            grad = answer
     return grad
 
 
@@ -315,7 +325,7 @@ def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any], u
             the pass, because the nodes before were checked.
     """
     for tensor in (node, *node.inputs, *used):
-        if tensor.changes is not None and check_modified(tensor) > node.order:
+        if tensor._rare is not None and check_modified(tensor) > node.order:
             raise errors.modified_error(tensor, node)
     if thread.settings.anomaly:
         for position, (x, input_grad) in enumerate(zip(node.inputs, input_grads)):

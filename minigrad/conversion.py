@@ -82,4 +82,7 @@ def own_result(op: Any, data: NDArray[Any], inputs: Any) -> NDArray[Any]:
     if data.dtype.kind not in REAL:
         raise TypeError(f"{type(op).__name__}.forward returned {data.dtype} (at {call_site()}): only real numbers "
                         "have a derivative here")
-    return data.copy() if data.base is not None or any(data is x._array for x in inputs) else data
+    shared = data.base is not None
+    for x in inputs:
+        shared = shared or data is x._array
+    return data.copy() if shared else data

@@ -72,7 +72,7 @@ def record_assignment(tensor: Any) -> None:
 
 def check_modified(tensor: Any) -> int:
     """Compare a tracked tensor's data with the fingerprint; return the position of the last modification, or 0."""
-    state = tensor.changes
+    state = tensor.changes or MutationState()
     if state.fingerprint is not None:
         now = _fingerprint(tensor)
         if now != state.fingerprint:

@@ -67,16 +67,8 @@ def _cell(file: str) -> str | None:
 MOST_CODE_OBJECTS = 500  # that the cache of call sites holds
 
 
-class CallSites(dict[int, Origin]):
-    """The Origin of each instruction of one code object that called the library, by its offset."""
-
-    def __init__(self, code: CodeType) -> None:
-        super().__init__()
-        self.code = code
-
-
-class CallSiteCache(dict[int, CallSites]):
-    """The call sites in each code object, by its id.
+class CallSiteCache(dict[int, tuple[CodeType, dict[int, Origin]]]):
+    """Of each code object that called the library, by its id: itself, and the Origin of each instruction by its offset.
 
     Finding the line of an instruction is slow, and so is hashing a code object, which hashes all of its contents;
     hence the id as a key. An entry holds its code object, so that Python doesn't give the id away again. The cache
@@ -88,32 +80,43 @@ class CallSiteCache(dict[int, CallSites]):
         """Return the Origin of the instruction that a frame is at, and remember it."""
         if len(self) >= MOST_CODE_OBJECTS and id(frame.f_code) not in self:
             self.clear()
-        sites = self.setdefault(id(frame.f_code), CallSites(frame.f_code))
+        _, sites = self.setdefault(id(frame.f_code), (frame.f_code, {}))
         return sites.setdefault(frame.f_lasti, Origin(frame.f_code.co_filename, frame.f_lineno or 0))
 
 
 _call_sites = CallSiteCache()
+_latest: tuple[CodeType | None, dict[int, Origin]] = None, {}  # the entry of the cache that was used last
 _library_folders = {os.path.dirname(os.path.abspath(__file__))}
 _library_files: set[str] = set()  # source files that were found to be in one of the folders
 
 
 def mark_library_file(file: str) -> None:
     """Count all files in the folder of `file` as the library's: no frame of theirs is a call site."""
+    global _latest
     _library_folders.add(os.path.dirname(os.path.abspath(file)))
     _call_sites.clear()
+    _latest = None, {}
 
 
-def call_site() -> Origin:
-    """Return the line of the first frame on the call stack that belongs to the user's code, not to this library."""
-    frame = sys._getframe(2)  # the function that calls call_site() is the library's
-    while frame.f_code.co_filename in _library_files:
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
+def call_site(depth: int = 2) -> Origin:
+    """Return the line of the first frame on the call stack that belongs to the user's code, not to this library.
+
+    Args:
+        depth: the number of functions, this one included, that are known to be the library's: at least 2, since it
+            calls this one. Each frame that needn't be looked at saves time, as Python makes an object of it.
+    """
+    global _latest
     try:
-        return _call_sites[id(frame.f_code)][frame.f_lasti]
-    except KeyError:
-        return _first_call_site(frame)
+        frame = sys._getframe(depth)
+        code, sites = _latest
+        if frame.f_code is code:  # as in a loop
+            return sites[frame.f_lasti]
+        while frame.f_code.co_filename in _library_files and frame.f_back is not None:
+            frame = frame.f_back
+        _, sites = _latest = _call_sites[id(frame.f_code)]
+        return sites[frame.f_lasti]
+    except (KeyError, ValueError):  # not in the cache; the stack isn't that deep
+        return _first_call_site(sys._getframe(2))
 
 
 def _first_call_site(frame: FrameType) -> Origin:

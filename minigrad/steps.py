@@ -46,7 +46,8 @@ class Step:
         self.node = node
         assert node.op is not None
         self.op: Op = node.op
-        self.name, self.signal, self.t, self.origin = node.name, node.signal, node.t, node.origin
+        self.name, self.origin = node.name, node.origin
+        self.signal, self.t = self.origin.signal, self.origin.t
         self.grad: Array | None = None
         self.input_grads: list[Array | None] = []
         self.totals: list[Array | None] = []
@@ -73,12 +74,12 @@ class Step:
         node, gradients = self.node, steps.gradients
         if node in gradients:
             self.grad = steps.complete(node)
-            self.input_grads = input_gradients(node, self.grad)
-            for x, input_grad in zip(node.inputs, self.input_grads):
+            self.input_grads, inputs = input_gradients(node, self.grad), node.inputs
+            for x, input_grad in zip(inputs, self.input_grads):
                 if input_grad is not None:
-                    steps.add(x, input_grad, is_fresh(input_grad, node, self.grad, self.input_grads))
-            self.totals = [gradients.get(x) for x in node.inputs]
-        if steps.next is None:
+                    steps.add(x, input_grad, is_fresh(input_grad, node, inputs, self.grad, self.input_grads))
+            self.totals = [gradients.get(x) for x in inputs]
+        if steps.finished == len(steps.steps):
             steps.finish()
 
     def __repr__(self) -> str:
@@ -134,7 +135,7 @@ class Steps(Sequence[Step]):
 
     def complete(self, x: Tensor) -> Array:
         """Run the hooks of a tensor, whose gradient is complete now; return the gradient."""
-        if x.hooks:
+        if x._rare is not None:
             self.gradients[x] = run_hooks(x, self.gradients[x].copy())  # a hook may modify its array
         self.publish(x)
         return self.gradients[x]
@@ -142,7 +143,7 @@ class Steps(Sequence[Step]):
     def publish(self, x: Tensor) -> None:
         """Set `.grad` of a tensor to its gradient so far, added to the one that a leaf had before the pass."""
         before = self.before.get(x)
-        x.grad = self.gradients[x].copy() if before is None else np.asarray(before + self.gradients[x])
+        x._grad = self.gradients[x].copy() if before is None else np.asarray(before + self.gradients[x])
 
     def finish(self) -> None:
         """Run the hooks of the leaves, whose gradients are complete now."""

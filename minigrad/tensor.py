@@ -31,10 +31,13 @@ from .settings import settings, thread
 from .steps import Steps
 
 _array_of = operator.attrgetter("_array")
+LIBRARY_FRAMES = 3  # that are certain where `apply` asks for the line: call_site, apply, and an operator or function
 
 
 def apply(op: Op, *inputs: Any) -> Any:
     """Compute `op` on inputs and, where one of them requires a gradient, record it.
+
+    Its callers are functions of the library; users call mg.apply.
 
     Args:
         op: the operation, one of minigrad.ops or your own.
@@ -53,7 +56,7 @@ def apply(op: Op, *inputs: Any) -> Any:
         if type(x) is not Tensor and not isinstance(x, Tensor):
             return _apply_to_others(op, inputs)
         record = record or x._requires_grad
-        if x.changes is not None:
+        if x._rare is not None:
             check_modified(x)
     try:
         if len(inputs) == 2:  # fast path: two inputs
@@ -68,16 +71,15 @@ def apply(op: Op, *inputs: Any) -> Any:
     now = thread.settings
     out: Tensor = _new(Tensor)
     out._array = data
-    out._grad = out.name = out.changes = out.hooks = None
     out.order = next(creation_counter)
-    out.origin = now.origin or call_site()
-    if record and now.recording and data.dtype.kind == "f":
-        out._requires_grad, out.op, out.inputs = True, op, inputs
-    else:
-        out._requires_grad, again = False, record and now.recording and op.random  # recurrences draw again
-        out.op, out.inputs = (op, inputs) if again else (None, ())
-        if data.base is not None or data.dtype.kind != "f" or any([data is x._array for x in inputs]):  # noqa: C419
-            out._array = own_result(op, data, inputs)
+    out.origin = now.origin or call_site(LIBRARY_FRAMES)
+    out._grad = out.name = out.op = out._first = out._second = out._rare = None
+    out._requires_grad = record and now.recording and data.dtype.kind == "f"
+    if out._requires_grad or (record and now.recording and op.random):  # recurrences draw again
+        out.op = op
+        out._first, out._second = inputs if len(inputs) == 2 else (inputs[0] if len(inputs) == 1 else inputs, None)
+    if not out._requires_grad:
+        out._array = own_result(op, data, inputs)
     if now.anomaly and np.isnan(data).any():
         raise forward_nan_error(op, inputs)
     return out
@@ -91,9 +93,13 @@ def _apply_to_others(op: Op, inputs: tuple[Any, ...]) -> Any:
     result = reflected(op, inputs)
     if result is not NotImplemented:
         return result
-    dtypes = [x.dtype for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
-    return apply(op, *[x if isinstance(x, Tensor) else _operand(op, x, [] if i in op.integer_inputs else dtypes)
-                       for i, x in enumerate(inputs)])
+    arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+    dtypes = [x.dtype for x in arrays if isinstance(x, (np.ndarray, np.generic))]
+    operands = list(inputs)
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            operands[i] = _operand(op, x, [] if i in op.integer_inputs else dtypes)
+    return apply(op, *operands)
 
 
 def reflected(op: Op, inputs: tuple[Any, ...]) -> Any:
@@ -118,22 +124,25 @@ REFLECTED: dict[str | None, str] = {"+": "__radd__", "-": "__rsub__", "*": "__rm
 
 def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
     """Return an array or a number as a constant. A Python number takes the dtype of its partners, as in NumPy."""
-    require_plain(x, type(op).__name__)
+    number = type(x) in (int, float)
+    if not number:
+        require_plain(x, type(op).__name__)
     if isinstance(x, np.matrix) and op.symbol in ("*", "**"):
         raise TypeError(f"with np.matrix {op.symbol} is the product or power of matrices, here of elements "
                         f"(at {call_site()}). Write @, or pass np.asarray(matrix)")
     if isinstance(x, (list, tuple)) and holds_operands(x):
         raise TypeError(f"{type(op).__name__} takes one tensor, not a {type(x).__name__} of tensors "
                         f"(at {call_site()}): mg.stack(list) makes one, Python's sum(list) adds them")
-    weak = type(x) in (int, float) and bool(dtypes)
+    weak = number and bool(dtypes)
+    alone = len(dtypes) == 1 and dtypes[0].kind == "f"  # fast path: a number takes the type of the other operand
     try:
-        array = np.array(x, np.result_type(*dtypes, x) if weak else None)
+        array = np.array(x, (dtypes[0] if alone else np.result_type(*dtypes, x)) if weak else None)
     except (ValueError, OverflowError) as error:  # lists of unequal length, integers that are too large
         raise ValueError(f"{error}\n  in an operand of {type(op).__name__} (at {call_site()}): {x!r:.60}") from None
     if array.dtype.kind not in REAL:
         raise TypeError(f"{type(op).__name__} takes tensors, arrays and real numbers, "
                         f"not {type(x).__name__} (at {call_site()}): {x!r:.60}")
-    return constant(array)
+    return constant(array, None, thread.settings.origin or call_site(LIBRARY_FRAMES + 2))  # this and _apply_to_others
 
 
 class Tensor(InPlace, Operators):
@@ -160,7 +169,7 @@ class Tensor(InPlace, Operators):
         TypeError: for complex numbers or objects, and for integers that require a gradient.
     """
 
-    __slots__ = ("_array", "_grad", "_requires_grad", "name", "op", "inputs", "order", "origin", "changes", "hooks",
+    __slots__ = ("_array", "_grad", "_requires_grad", "name", "op", "_first", "_second", "order", "origin", "_rare",
                  "__weakref__")
 
     _array: NDArray[Any]
@@ -168,11 +177,13 @@ class Tensor(InPlace, Operators):
     _requires_grad: bool
     name: str | None
     op: Op | None
-    inputs: tuple[Tensor, ...]
+    # Behind .inputs: one input, or two; of more, the first is the tuple of all. Most nodes have two, and for them a
+    # tuple would be a sixth of the memory of a small node, and one more object for Python's garbage collector.
+    _first: Any
+    _second: Tensor | None
     order: int
     origin: Origin
-    changes: MutationState | None
-    hooks: list[Hook] | None
+    _rare: RareAttributes | None  # behind .changes and .hooks
 
     apply = staticmethod(apply)
 
@@ -256,6 +267,34 @@ class Tensor(InPlace, Operators):
             raise ValueError(f"{self!r} was computed from tensors that require a gradient, so it "
                              f"requires one (at {call_site()}). x.detach() is a copy without")
         self._requires_grad = flag
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The operands of `op` in their order; () for a leaf."""
+        first = self._first
+        if self._second is not None:
+            return first, self._second
+        return first if type(first) is tuple else () if first is None else (first,)
+
+    @property
+    def changes(self) -> MutationState | None:
+        """The bookkeeping of modifications of the data (see mutation.py); None if it was never exposed."""
+        return None if self._rare is None else self._rare.changes
+
+    @changes.setter
+    def changes(self, value: MutationState | None) -> None:
+        self._rare = self._rare or RareAttributes()
+        self._rare.changes = value
+
+    @property
+    def hooks(self) -> list[Hook] | None:
+        """The hooks on the gradient; see register_hook."""
+        return None if self._rare is None else self._rare.hooks
+
+    @hooks.setter
+    def hooks(self, value: list[Hook] | None) -> None:
+        self._rare = self._rare or RareAttributes()
+        self._rare.hooks = value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -444,6 +483,16 @@ class Tensor(InPlace, Operators):
         return handle
 
 
+class RareAttributes:
+    """Attributes that few tensors have, in one object: the other tensors spend one slot on all of them."""
+
+    __slots__ = ("changes", "hooks")
+
+    def __init__(self) -> None:
+        self.changes: MutationState | None = None
+        self.hooks: list[Hook] | None = None
+
+
 class Hook:
     """Handle of a registered gradient hook."""
 
@@ -468,15 +517,15 @@ def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | N
     """Set every attribute of a tensor that no operation computed."""
     tensor._array, tensor._requires_grad = data, requires_grad
     tensor.name, tensor.origin = name, origin
-    tensor._grad = tensor.op = tensor.changes = tensor.hooks = None
-    tensor.inputs = ()
+    tensor._grad = tensor.op = tensor._first = tensor._second = tensor._rare = None
     tensor.order = next(creation_counter)
 
 
 def recorded(op: Op, inputs: tuple[Tensor, ...], data: NDArray[Any], name: str | None, origin: Origin) -> Tensor:
     """Return a tensor that is recorded as the result of `op`, with data that were computed before."""
     tensor = constant(data, name, origin)
-    tensor._requires_grad, tensor.op, tensor.inputs = True, op, inputs
+    tensor._requires_grad, tensor.op = True, op
+    tensor._first, tensor._second = inputs if len(inputs) == 2 else (inputs[0] if len(inputs) == 1 else inputs, None)
     return tensor
 
 

@@ -76,7 +76,8 @@ def rows(value: Any) -> list[Row]:
 def _tensor_rows(x: Tensor) -> list[Row]:
     running = gradient_in_progress(x)
     grad = Row("grad", _array(x._grad), ".grad") if running is None else Row("grad (in this pass)", Array(running))
-    others = ("shape", "dtype", "requires_grad", "signal", "t")
+    others = ("shape", "dtype", "requires_grad", "signal", "t", "name", "op", "inputs", "order", "origin", "changes",
+              "hooks")
     return [Row("data", Array(x._array), ".data"), grad, *(Row(name, getattr(x, name), f".{name}") for name in others)]
 
 

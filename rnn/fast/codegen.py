@@ -33,21 +33,16 @@ class FastCodegen(Codegen):
         """Return the lines of what needs no order of the steps; elementwise operations are compiled."""
         lines = []
         for compiled, part in phases(nodes, self.lifetimes.static):
-            name = self.names.free("steps") if compiled else ""
-            if name in self.refused:
-                self.code.loops[name] = f"numpy: {self.refused[name]}"
-            if not compiled or name in self.refused:
-                lines += super()._all_steps(part)
-                continue
-            block = Block(tuple(part), 1)
-            text = self.code.compiled[name] = LoopWriter(block, [], self.plan, self.names).write(name)
-            lines += ["# all steps at once", *self._start_sums(block), *self._arguments(text), *self._call(text, "T")]
+            block = Block(tuple(part), 0)
+            text = self._text(block, [], "steps") if compiled else None
+            lines += super()._all_steps(part) if text is None else [
+                "# all steps at once", *self._start_sums(block), *self._arguments(text), *self._call(text, "T")]
         return lines
 
     def _loop(self, block: Block, tiles: str) -> list[str]:
         tiled = self.lifetimes.tiled[id(block)]
         sunk = sunk_nodes(tiled, block.nodes, self.lifetimes.users)
-        text = self._text(block, sunk, tiles)
+        text = self._text(block, sunk, re.sub(r"tiles\d*", "loop", tiles))
         if text is None:
             return super()._loop(block, tiles)
         outer, self.views = self.views, {}
@@ -69,14 +64,14 @@ class FastCodegen(Codegen):
                 "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
 
     def _skewed_loop(self, block: Block) -> list[str]:
-        text = self._text(block, [], "forward_tiles" if block.direction > 0 else "backward_tiles")
+        text = self._text(block, [], "forward_loop" if block.direction > 0 else "backward_loop")
         if text is None:
             return super()._skewed_loop(block)
         return [*self._start_sums(block), *self._arguments(text), *self._call(text, "T")]
 
-    def _text(self, block: Block, sunk: list[Node], tiles: str) -> LoopText | None:
-        """Return a loop as a function; None, with the reason in the program's record, where it can't be."""
-        name = self.names.free(re.sub(r"tiles\d*", "loop", tiles))
+    def _text(self, block: Block, sunk: list[Node], wish: str) -> LoopText | None:
+        """Return a function for a block; None, with the reason in the program's record, where it can't be compiled."""
+        name = self.names.free(wish)
         try:
             if name in self.refused:
                 raise Unsupported(self.refused[name])
@@ -84,7 +79,8 @@ class FastCodegen(Codegen):
         except Unsupported as error:
             self.code.loops[name] = f"numpy: {error}{self._origin(block)}"
             return None
-        self.code.loops[name] = "numba"
+        if block.direction:
+            self.code.loops[name] = "numba"
         self.code.compiled[name] = text
         return text
 

@@ -24,6 +24,7 @@ from .groups import Group, Groups, is_fused
 from .places import Place, is_bool, peeled, place_of
 
 UNROLLED = 32  # iterations from which LLVM doesn't unroll a loop
+LONGEST = 300  # lines of a function, each of which is compiled for about 20 ms
 VARIABLES = "i", "j", "k", "l", "m", "n"  # over the axes of a value; b is that of the batch
 Variables = tuple[str, ...]
 
@@ -102,6 +103,8 @@ class LoopWriter:
         signature = textwrap.fill(f"def {name}({', '.join(arguments)}):", 110, subsequent_indent=" " * (len(name) + 5))
         tiled = any(self.plan.extent(x) == Extent.TILE for x in self.arrays.values())
         lines = [*signature.splitlines(), f"    {head}", *_indented(_indented(body or ["pass"]))]
+        if len(lines) > LONGEST:
+            raise Unsupported(f"Numba would compile its {len(lines)} lines for too long")
         return LoopText(name, lines, list(self.arrays), list(self.lengths.values()), self.work(), self.weights,
                         self.matrices, self.scratch, tiled)
 

@@ -7,8 +7,7 @@ the signals that it reads, and executes the list. Independent of data and of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,8 +38,8 @@ class RegisterProgram:
         self.start: list[Any] = []  # the registers before a step, with constants and parameters filled in
         self.reads: list[tuple[int, Signal, int]] = []  # (register, signal, offset)
         self.step_numbers: list[tuple[int, int]] = []  # (register, offset)
-        # (op, getter of its operands from the registers, register of its result, id of its expression), in order
-        self.operations: list[tuple[Op, Callable[[list[Any]], Sequence[Any]], int, int]] = []
+        # (op, registers of its operands, register of its result, id of its expression), in order
+        self.operations: list[tuple[Op, tuple[int, ...], int, int]] = []
         # register of a result -> the operands, by their position, that depend on the step, if the operation is singular
         # for some numbers
         self.singular: dict[int, tuple[int, ...]] = {}
@@ -66,7 +65,7 @@ class RegisterProgram:
                 if node.op.regular is not None:
                     self.singular[register[id(node)]] = tuple(
                         place for place, x in enumerate(node.inputs) if isinstance(x, Expression))
-                self.operations.append((node.op, _getter(operands), register[id(node)], id(node)))
+                self.operations.append((node.op, operands, register[id(node)], id(node)))
         self.result = register[id(equation.expression)]  # the register of the equation's value
 
     def _repeat_for_batch(self, number: int) -> int:
@@ -82,7 +81,7 @@ class RegisterProgram:
         value, dtype = self.start[number], self.inputs.dtype
         if isinstance(value, (Expression, Tensor)):
             cast = ops.Cast(dtype)
-            self.operations.append((cast, _getter((number,)), len(self.start), id(cast)))
+            self.operations.append((cast, (number,), len(self.start), id(cast)))
         self.start.append(value if isinstance(value, (Expression, Tensor)) else constant(np.asarray(value, dtype)))
         return len(self.start) - 1
 
@@ -91,11 +90,6 @@ def _repeated(value: Tensor, batch: tuple[int, ...]) -> Tensor:
     """Return a value of all sequences repeated for each of them."""
     repeated: Tensor = apply(ops.BroadcastTo((*batch, *value.shape)), value)
     return repeated
-
-
-def _getter(numbers: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
-    """Return a function that gets some registers. itemgetter is faster than a loop, but of one item makes no tuple."""
-    return itemgetter(*numbers) if len(numbers) > 1 else itemgetter(slice(numbers[0], numbers[0] + 1))
 
 
 def recompute_from_parameters(cell: Definition, among: Iterable[Any] | None = None) -> dict[int, Tensor]:

@@ -39,8 +39,8 @@ class _OriginInRun(Origin):
 
     def __init__(self, file: str, line: int, signal: str | None, t: int | None, detached: str | None,
                  run: RunKey) -> None:
-        super().__init__(file, line, signal, t, detached)
-        self.run = run
+        self.file, self.line = file, line  # a call of Origin's own __init__ takes as long as all of this
+        self.signal, self.t, self.detached, self.run = signal, t, detached, run
 
     def detach(self, line: Origin, detached: str) -> Origin:
         return _OriginInRun(line.file, line.line, self.signal, self.t, detached, self.run)

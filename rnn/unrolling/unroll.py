@@ -83,10 +83,13 @@ class Unroller:
         self.drawn = self._draw()
         self.random = {key for key, *_ in self.drawn}
         self.shared.update(self.random)
+        self.unusual = self.shared | {key for plan in self.plans.values() for op, *_, key in plan.operations
+                                      if isinstance(op, ops.StopGradient)}
         self.memo = dict(self.drawn)  # (shared expression, step, shift) -> its value
         self.detached: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, for reads that a truncation cuts
         self.shapes = {signal: inputs.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
         self.own = inputs.own
+        self.plain = self.own is None and not self.truncation.masks_gradients  # each read is a whole copy, and uncut
         self.held = held_signals(cell) if self.own else {}  # at masked steps others are zero
         # signal -> by how many own steps its copies are later than its equation's: where a batch with holes needs it
         self.shift = retiming(cell) if self.own and self.own.has_holes else {}
@@ -135,10 +138,10 @@ class Unroller:
         """Add one copy a step from the data; masked steps are zero."""
         values = self.inputs.values[signal.name]
         for k in range(1, self.inputs.T + 1):
-            self.now.origin = self.key.origin(self.inputs.origin, signal.name, k)
-            copy = values[k - 1] if isinstance(values, Tensor) else constant(values[k - 1, ...])
+            origin = self.now.origin = self.key.origin(self.inputs.origin, signal.name, k)
+            copy = values[k - 1] if isinstance(values, Tensor) else constant(values[k - 1, ...], None, origin)
             shape = self._shape(signal, k)
-            copy = copy if copy.shape == shape else apply(ops.BroadcastTo(shape), copy)
+            copy = copy if copy._array.shape == shape else apply(ops.BroadcastTo(shape), copy)
             if self.own is not None and k in self.own.masked_columns:
                 copy = apply(WHERE, self._mask_at(k, signal), copy, np.zeros((), copy.dtype))
             copy.name = signal.name
@@ -236,35 +239,53 @@ class Unroller:
         """Return the value of the equation at one step; all copies that it reads exist."""
         signal, k = plan.equation.signal, step + plan.equation.lead
         origin = self.now.origin = self.key.origin(plan.equation.origin, signal.name, k)
-        self.now.recording = self.recording and not self.truncation.constant(step)
-        registers = plan.start.copy()
-        for register, source, offset in plan.reads:
-            registers[register] = self._read(source, offset, plan, step)
-        shift = self.shift.get(signal, 0)
-        for register, offset in plan.step_numbers:
-            own_step = step if self.own is None else np.maximum(self.own.step(step) - shift, 1)
-            number = self.inputs.start + own_step + offset
-            registers[register] = constant(np.broadcast_to(number, self.inputs.batch).astype(self.inputs.dtype))
-        rows = self._rows(step, shift) if self.own is not None and plan.singular else None
-        rows = None if rows is None or rows.all() else rows
+        registers, rows = plan.start.copy(), None
+        if self.plain:  # fast path
+            for register, source, offset in plan.reads:
+                registers[register] = self.copies[source][step + offset]
+        else:
+            self.now.recording = self.recording and not self.truncation.constant(step)
+            for register, source, offset in plan.reads:
+                registers[register] = self._read(source, offset, plan, step)
+            rows = self._masked_rows(plan, step)
+        if plan.step_numbers:
+            self._load_step_numbers(plan, registers, step)
         for op, operands, register, key in plan.operations:
-            if isinstance(op, ops.StopGradient):
-                registers[register] = operands(registers)[0].detach()
-            elif rows is not None and register in plan.singular:
-                values = self._regular(op, operands(registers), plan.singular[register], rows)
-                registers[register] = apply(op, *values)
-            elif key not in self.shared:
-                registers[register] = apply(op, *operands(registers))
-            elif (key, step, shift) in self.memo:
-                registers[register] = self.memo[key, step, shift]
-            elif key in self.random:
-                registers[register] = self._drawn_at(key, step, shift)
+            if key in self.unusual or (rows is not None and register in plan.singular):
+                values = [registers[i] for i in operands]
+                registers[register] = self._unusual(plan, op, values, register, key, step, rows)
+            elif len(operands) == 2:  # fast path: a call with a tuple of operands takes longer
+                registers[register] = apply(op, registers[operands[0]], registers[operands[1]])
             else:
-                registers[register] = self.memo[key, step, shift] = apply(op, *operands(registers))
+                registers[register] = apply(op, *[registers[i] for i in operands])
         copy = self._copy(registers[plan.result], signal, k, origin)
         if self.own is None or not self._holds_at(signal, step):
             return copy
         return self._hold(copy, signal, k, self._previous(signal, k))
+
+    def _load_step_numbers(self, plan: RegisterProgram, registers: list[Any], step: int) -> None:
+        """Load the number of the step, of each sequence its own, into the registers that an equation reads it from."""
+        shift = self.shift.get(plan.equation.signal, 0)
+        for register, offset in plan.step_numbers:
+            own_step = step if self.own is None else np.maximum(self.own.step(step) - shift, 1)
+            number = self.inputs.start + own_step + offset
+            registers[register] = constant(np.broadcast_to(number, self.inputs.batch).astype(self.inputs.dtype))
+
+    def _unusual(self, plan: RegisterProgram, op: Op, values: list[Any], register: int, key: int, step: int,
+                 rows: Flags | None) -> Tensor:
+        """Return the result of an operation that isn't simply computed from its operands."""
+        at = key, step, self.shift.get(plan.equation.signal, 0)
+        if isinstance(op, ops.StopGradient):
+            result: Tensor = values[0].detach()
+        elif rows is not None and register in plan.singular:
+            result = apply(op, *self._regular(op, values, plan.singular[register], rows))
+        elif at in self.memo:
+            result = self.memo[at]
+        elif key in self.random:
+            result = self._drawn_at(*at)
+        else:
+            result = self.memo[at] = apply(op, *values)
+        return result
 
     def _drawn_at(self, key: int, step: int, shift: int) -> Tensor:
         """Return a draw as a retimed equation takes it: of each sequence that of the column of its own step."""
@@ -276,8 +297,7 @@ class Unroller:
     def _read(self, signal: Signal, offset: int, plan: RegisterProgram, step: int) -> Tensor:
         """Return a value as the equation sees it at a step: of each sequence its own, as a constant where it is cut."""
         if self.own is None:
-            copy = self.copies[signal][step + offset]
-            return self._uncut(signal, step + offset, step, signal.lead - offset) if copy.requires_grad else copy
+            return self._uncut(signal, step + offset, step, signal.lead - offset)
         keys = self._keys(signal, offset, plan, step)
         delay = signal.lead - offset
         if len(keys) == 1:
@@ -301,6 +321,13 @@ class Unroller:
         return self.detached[signal, k]
 
     # ---- masks
+    def _masked_rows(self, plan: RegisterProgram, step: int) -> Flags | None:
+        """Return _rows where a singular operation is computed for sequences that have no step; otherwise None."""
+        if self.own is None or not plan.singular:
+            return None
+        rows = self._rows(step, self.shift.get(plan.equation.signal, 0))
+        return None if rows.all() else rows
+
     def _rows(self, step: int, shift: int) -> Flags:
         """Return which sequences have an own step that an equation computes at a column."""
         assert self.own is not None
@@ -408,12 +435,12 @@ class Unroller:
         now = self.now
         if now.origin is None or now.origin.signal != signal.name or now.origin.t != k:
             now.origin = self.key.origin(origin, signal.name, k)
-        if not isinstance(value, Tensor):
+        if type(value) is not Tensor and not isinstance(value, Tensor):
             value = constant(np.asarray(value, self.inputs.dtype))
-        if value.dtype.kind != "f" and not signal.given:  # truth values and indices
+        if value._array.dtype.kind != "f" and not signal.given:  # truth values and indices
             value = constant(value._array.astype(self.inputs.dtype))
-        shape = self._shape(signal, k, value.shape)
-        if value.shape != shape:
+        shape = self._shape(signal, k, value._array.shape)
+        if value._array.shape != shape:
             value = apply(ops.BroadcastTo(shape), value)
         elif value.origin is not now.origin or value.name is not None:
             value = apply(IDENTITY, value)

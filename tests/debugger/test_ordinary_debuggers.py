@@ -86,6 +86,12 @@ def leaf(*values: float) -> Tensor:
     return Tensor(np.array(values) if len(values) > 1 else values[0], requires_grad=True)
 
 
+def read(loss: Tensor) -> Tensor:
+    """Read the number of a loss, as a program does that prints it."""
+    assert loss.data == 6.0
+    return loss
+
+
 class TestPressesOfStepInto:
     """From the line `loss.backward()` to the first line of a derivative, as pdb's `step` counts them."""
 
@@ -96,6 +102,7 @@ class TestPressesOfStepInto:
         "penalty": lambda: mg.losses.mse(leaf(1.0, 2.0), [0.0, 0.0]) + leaf(1.0),
         "dot": lambda: (leaf(1.0, 2.0) - leaf(3.0, 4.0)) @ np.ones(2),
         "power": lambda: mg.stack([leaf(1.0), leaf(2.0)])[0] ** 2,
+        "read": lambda: read(leaf(2.0) * leaf(3.0)),
     }
 
     @pytest.mark.parametrize("make", losses.values(), ids=losses)

@@ -8,14 +8,17 @@ import re
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import minigrad
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.provenance import call_site, mark_library_file
 
 
 def test_the_attributes_of_a_tensor() -> None:
@@ -42,6 +45,64 @@ def test_a_tensor_knows_the_users_line_however_it_was_made() -> None:
     made = [x + 1, 1 + x, np.tanh(x), mg.tanh(x), np.concatenate([x, x]), x[0], x.sum(), np.add(1, x), x.T]
     assert {str(y.origin) for y in made} == {str(made[0].origin)}
     assert str(made[0].origin).startswith("test_tensor.py:")
+
+
+def test_so_does_a_number_that_is_an_operand() -> None:
+    x = Tensor([1.0], requires_grad=True)
+    for _ in range(2):  # the second time the line is remembered
+        made = [x * 2, 2 * x, np.add(1, x), mg.add(x, [1]), mg.apply(mg.ops.Add(), x, 1.0), x.clip(0.0, 1.0)]
+        assert {str(operand.origin) for y in made for operand in y.inputs if operand is not x} == {
+            f"test_tensor.py:{sys._getframe().f_lineno - 2}"}
+
+
+def test_the_inputs_of_an_operation_are_in_its_order() -> None:
+    a, b, c = (Tensor([1.0], requires_grad=True) for _ in range(3))
+    drawn = mg.dropout(a, 0.5, rng=np.random.default_rng(0))
+    for y, expected in ((-a, [a]), (a - b, [a, b]), (mg.concatenate([c]), [c]), (mg.concatenate([b, a]), [b, a]),
+                        (mg.concatenate([c, a, b]), [c, a, b]), (mg.where([True], b, a), None), (drawn, None),
+                        (a.detach() * 2.0, [])):
+        assert type(y.inputs) is tuple
+        assert expected is None or list(map(id, y.inputs)) == list(map(id, expected))
+    assert a.inputs == ()
+    with mg.no_grad():
+        assert (a * b).inputs == ()
+
+
+def test_a_node_of_two_inputs_takes_at_most_160_bytes_beside_its_array() -> None:
+    x, a = (Tensor(np.ones(4), requires_grad=True) for _ in range(2))
+    x = x * a
+    tracemalloc.start()
+    try:
+        for _ in range(2000):
+            x = x * a
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept / 2000 - sys.getsizeof(x._array) <= 160  # a tensor, its position in creation order, no tuple
+
+
+def line_of_a_product(a: Tensor) -> int:
+    return (a * a).origin.line
+
+
+def line_of_a_sum(a: Tensor) -> int:
+    return (a + a).origin.line
+
+
+def test_functions_that_are_called_in_turns_have_their_own_lines() -> None:
+    a = Tensor([1.0], requires_grad=True)
+    expected = [function.__code__.co_firstlineno + 1 for function in (line_of_a_product, line_of_a_sum)]
+    for _ in range(2):
+        for _ in range(3):
+            assert [line_of_a_product(a), line_of_a_sum(a)] == expected
+        mark_library_file(minigrad.__file__)  # forgets all lines
+
+
+def test_an_operator_below_which_there_is_no_frame_has_some_line() -> None:
+    def in_library() -> Any:  # as an operator that a thread of C code calls
+        return call_site(10 ** 6)
+
+    assert str(in_library()) == f"test_tensor.py:{sys._getframe().f_lineno}"
 
 
 @pytest.mark.parametrize(("data", "options", "message"), [

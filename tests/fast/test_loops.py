@@ -168,3 +168,10 @@ def test_a_gradient_that_is_a_view_of_a_value_that_nothing_else_reads() -> None:
         fast.backward(y=np.ones((4, 2, 3)))
         grads[backend] = data.grad
     np.testing.assert_array_equal(grads["numba"], grads["numpy"])
+
+
+def test_a_very_long_loop_is_left_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnn.fast.loops.LONGEST", 12)
+    loops = check(two_delays, data(two_delays()), {}).backend.loops
+    assert all("Numba would compile its " in by and "lines for too long (at definitions.py:" in by
+               for by in loops.values()), loops

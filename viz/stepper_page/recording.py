@@ -143,8 +143,9 @@ def local_derivative(step: Step, position: int) -> Any:
 def _input_grad(node: Tensor, grad: Any, position: int) -> Any:
     """Return the vector-Jacobian product for one input, before broadcasting is undone."""
     op: Any = node.op
-    needs = [[x.requires_grad for x in node.inputs]] if op.selective else []
-    return one_per_input(op.backward(grad, node._array, *(x._array for x in node.inputs), *needs), node)[position]
+    inputs = node.inputs
+    needs = [[x.requires_grad for x in inputs]] if op.selective else []
+    return one_per_input(op.backward(grad, node._array, *(x._array for x in inputs), *needs), node, inputs)[position]
 
 
 def _operands(kind: type[Op]) -> list[str]:
