@@ -12,7 +12,7 @@ import pytest
 for library in ("numba", "scipy", "platformdirs"):
     pytest.importorskip(library)
 
-from rnn.fast import threads
+from rnn.fast import threads  # noqa: E402
 
 PROGRAM = """
 import os, sys
