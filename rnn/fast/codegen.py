@@ -16,6 +16,7 @@ from .formulas import Unsupported
 from .groups import sunk_nodes
 from .loops import LoopText, LoopWriter
 from .phases import phases
+from .threads import threads
 
 
 class FastCodegen(Codegen):
@@ -105,11 +106,11 @@ class FastCodegen(Codegen):
     def _call(self, text: LoopText, steps: str) -> list[str]:
         weights = [x if isinstance(node.op, SumOverTime) else f"{x}_given" if node.shape else f"FLOAT({self.ref(node)})"
                    for x, node in text.weights.items()]
-        arguments = [text.name, str(text.work), steps, "B", *map(str, text.lengths),
-                     *(f"arrays.{x}" for x in text.arrays), *weights, *text.matrices,
+        head = f"{text.name}({steps}, 0, B" if threads() == 1 else f"over_batch({text.name}, {text.work}, {steps}, B"
+        arguments = [head, *map(str, text.lengths), *(f"arrays.{x}" for x in text.arrays), *weights, *text.matrices,
                      *text.scratch]
-        return textwrap.wrap(f"over_batch({', '.join(arguments)})", 110, break_long_words=False,
-                             subsequent_indent=" " * len("over_batch("))
+        return textwrap.wrap(f"{', '.join(arguments)})", 110, break_long_words=False,
+                             subsequent_indent=" " * (head.index("(") + 1))
 
 
 def without_unused(code: Code, kept: set[str]) -> None:

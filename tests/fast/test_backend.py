@@ -48,7 +48,7 @@ def test_the_source_has_the_loops() -> None:
     fast = compiled(elman())
     fast(**data(fast.cell))
     assert "@njit(**OPTIONS)\ndef forward_loop(" in fast.source
-    assert re.search(r"^ +over_batch\(forward_loop,.*arrays\.h", fast.source, re.MULTILINE)
+    assert re.search(r"^ +forward_loop\(.*arrays\.h", fast.source, re.MULTILINE)
 
 
 def test_functions_are_compiled_for_the_types_that_a_call_passes() -> None:
