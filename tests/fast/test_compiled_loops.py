@@ -24,7 +24,7 @@ pytest.importorskip("numba")
 pytest.importorskip("scipy")
 pytest.importorskip("platformdirs")
 
-LINE = r"test_backend\.py:\d+"
+LINE = r"test_compiled_loops\.py:\d+"
 
 
 def compiled(cell: Cell, **options: Any) -> Any:
