@@ -34,7 +34,8 @@ from numba import njit
 from rnn.fast.blas import {1}_{0} as matrix_product
 from rnn.fast.functions import exp_{0} as exp, log_{0} as log, sigmoid_{0} as sigmoid
 from rnn.fast.functions import softplus_{0} as softplus, tanh_{0} as tanh
-from rnn.fast.products import LARGE, OPTIONS, SMALL, matrix_vector, vector_matrix
+from rnn.fast.products import LARGE, OPTIONS, SMALL, SUMS
+from rnn.fast.products import matrix_vector, row_sum, vector_matrix, vector_vector
 
 FLOAT = np.{0}
 '''
@@ -76,7 +77,10 @@ class NumbaBackend(NumpyBackend):
     def load(self, cell: Definition, options: LoweringOptions, request: GradientRequest, dtype: np.dtype[Any],
              name: str, split: bool = False) -> Loaded:
         if split or dtype not in (np.float32, np.float64):
-            return super().load(cell, options, request, dtype, name, split)
+            loaded = super().load(cell, options, request, dtype, name, split)
+            loaded.program.code.loops["all loops"] = "numpy: a single step" if split else \
+                f"numpy: float32 and float64 are compiled, not {dtype.name}"
+            return loaded
         refused: dict[str, str] = {}
         while True:
             program = Program(cell, options, request, codegen=partial(FastCodegen, refused=refused))

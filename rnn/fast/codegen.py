@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rnn.compiler.codegen import Codegen
@@ -45,7 +45,7 @@ class FastCodegen(Codegen):
         sunk = sunk_nodes(tiled, block.nodes, self.lifetimes.users)
         text = self._text(block, sunk, re.sub(r"tiles\d*", "loop", tiles))
         if text is None:
-            return super()._loop(block, tiles)
+            return [*self._reason(), *super()._loop(block, tiles)]
         outer, self.views = self.views, {}
         self.in_loop = False
         before = [line for node in tiled if node not in sunk for line in self.statements(node)]
@@ -67,7 +67,7 @@ class FastCodegen(Codegen):
     def _skewed_loop(self, block: Block) -> list[str]:
         text = self._text(block, [], "forward_loop" if block.direction > 0 else "backward_loop")
         if text is None:
-            return super()._skewed_loop(block)
+            return [*self._reason(), *super()._skewed_loop(block)]
         return [*self._start_sums(block), *self._arguments(text), *self._call(text, "T")]
 
     def _text(self, block: Block, sunk: list[Node], wish: str) -> LoopText | None:
@@ -78,16 +78,21 @@ class FastCodegen(Codegen):
                 raise Unsupported(self.refused[name])
             text = LoopWriter(block, sunk, self.plan, self.names).write(name)
         except Unsupported as error:
-            self.code.loops[name] = f"numpy: {error}{self._origin(block)}"
+            self.code.loops[name] = f"numpy: {error}{self._origin([error.node] if error.node else block.nodes)}"
             return None
         if block.direction:
             self.code.loops[name] = "numba"
         self.code.compiled[name] = text
         return text
 
+    def _reason(self) -> list[str]:
+        """Return a comment with the reason why the latest loop isn't compiled."""
+        name, why = next(reversed(self.code.loops.items()))
+        return [f"# {name}: {why}"]
+
     @staticmethod
-    def _origin(block: Block) -> str:
-        lines = dict.fromkeys(str(node.origin) for node in block.nodes if node.origin is not None)
+    def _origin(nodes: Iterable[Node]) -> str:
+        lines = dict.fromkeys(str(node.origin) for node in nodes if node.origin is not None)
         return f" (at {', '.join(lines)})" if lines else ""
 
     def _arguments(self, text: LoopText) -> list[str]:

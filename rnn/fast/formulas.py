@@ -30,11 +30,20 @@ WRITTEN = {  # ufuncs as operators; {0} and {1} are numbers, or truth values in 
 POWERS = {2: "{0} * {0}", 0.5: "np.sqrt({0})", -1: WRITTEN["reciprocal"]}  # as NumPy: the root of -inf is NaN
 LOGICAL = {"logical_and": "{0} and {1}", "logical_or": "{0} or {1}", "logical_not": "not {0}",
            "logical_xor": "{0} != {1}"}
-OTHERWISE = {"floor_divide"}  # Numba's differs from NumPy's, as at 1.0 // 0.1
+OTHERWISE = {np.floor_divide}  # Numba's differs from NumPy's, as at 1.0 // 0.1
 
 
 class Unsupported(Exception):
-    """A loop contains a node that isn't compiled; the message says which."""
+    """A loop contains a node that isn't compiled.
+
+    Args:
+        why: the reason.
+        node: that node; None where it is the whole loop.
+    """
+
+    def __init__(self, why: str, node: Node | None = None) -> None:
+        super().__init__(why)
+        self.node = node
 
 
 def scalar(op: Op, arguments: Sequence[str]) -> str | None:
@@ -57,8 +66,6 @@ def scalar(op: Op, arguments: Sequence[str]) -> str | None:
     if ufunc is None:
         return None
     name = ufunc.__name__
-    if name in OTHERWISE:
-        raise Unsupported(f"{type(op).__name__} has no compiled form")
     if name in WRITTEN or name in LOGICAL:
         return {**WRITTEN, **LOGICAL}[name].format(*arguments)
     return f"{name}({arguments[0]})" if name in FUNCTIONS else f"np.{name}({', '.join(arguments)})"
@@ -96,8 +103,8 @@ def expanded(node: Node) -> list[Node]:
     try:
         result = node.op.forward(*map(Symbol, node.inputs))
     except Exception as error:  # of any kind: the formula may be the user's
-        raise Unsupported(f"{type(node.op).__name__} has no form for single elements") from error
+        raise Unsupported(f"{type(node.op).__name__} has no form for single elements", node) from error
     if not isinstance(result, Symbol) or result.node in node.inputs:
-        raise Unsupported(f"{type(node.op).__name__} has no form for single elements")
+        raise Unsupported(f"{type(node.op).__name__} has no form for single elements", node)
     known = set(node.inputs)
     return [x for x in postorder([result.node], lambda x: () if x in known else x.inputs) if x not in known]

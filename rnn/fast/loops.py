@@ -18,8 +18,9 @@ from rnn.ir import nodes as ir
 from rnn.ir.matrices import is_product, product_kind
 from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
+from rnn.language.own_operations import is_own
 
-from .formulas import Unsupported, expanded, number, scalar, takes_truth
+from .formulas import OTHERWISE, Unsupported, expanded, number, scalar, takes_truth
 from .groups import Group, Groups, is_fused
 from .places import Place, is_bool, peeled, place_of
 
@@ -27,6 +28,8 @@ UNROLLED = 32  # iterations from which LLVM doesn't unroll a loop
 LONGEST = 300  # lines of a function, each of which is compiled for about 20 ms
 VARIABLES = "i", "j", "k", "l", "m", "n"  # over the axes of a value; b is that of the batch
 Variables = tuple[str, ...]
+RESERVED = ("T", "first", "end", "b", "total", "FLOAT", "sigmoid", "softplus", "product", "vector_matrix", "matrix_vector",
+            "matrix_matrix", "vector_vector", "row_sum", "log_softmax")  # names in functions; ufuncs are taken anyway
 
 
 class LoopText(NamedTuple):
@@ -67,8 +70,7 @@ class LoopWriter:
         self.plan = plan
         self.program_names = names
         self.local = Names()
-        self.local.taken.update(("b", *VARIABLES, "sigmoid", "softplus", "product", "vector_matrix", "matrix_vector",
-                                 "matrix_matrix", "largest", "total", "T", "first", "end", "FLOAT"))
+        self.local.taken.update((*RESERVED, *VARIABLES))
         self.arrays: dict[str, Node] = {}
         self.weights: dict[str, Node] = {}
         self.matrices: dict[str, tuple[Node, bool]] = {}
@@ -197,6 +199,17 @@ class LoopWriter:
         part = [] if (start, stop) == (0, place.array.shape[0]) else [f"{start}:{stop}"]
         return f"{self.array(place.array)}[{', '.join([*place.lead, *part])}]"
 
+    def row(self, node: Node, variables: Variables) -> str | None:
+        """Return the expression for a row, the elements along the last axis; None where they lie apart."""
+        block = self.of_sequence(node)
+        if block is None or node.ndim == 1:
+            return block
+        if not node.timed:
+            return f"{block}[{', '.join(variables[:-1])}]"
+        place = self.place(node)
+        index = *place.lead, *variables[:-1]
+        return f"{self.array(place.array)}[{', '.join(index)}]" if place.whole(node.shape) else None
+
     def scratch_array(self, node: Node) -> str:
         """Return the name of an argument for the vectors of all sequences, apart from the program's arrays."""
         name = self.program_names.free(f"{self.program_names.give(node)}_copy")
@@ -231,11 +244,15 @@ class LoopWriter:
         return f"{name}[first:end]", self._nest(node.shape, [copy.format(name, element)])
 
     def _batched_product(self, node: Node, kind: tuple[int, int]) -> list[str]:
-        """A product of the matrices and vectors of each sequence."""
+        """A product of the matrices and vectors of each sequence: by a function where they are contiguous."""
         a, b = node.inputs
-        blocks = [self.of_sequence(x) for x in (a, b, node)] if node.shape else [None]
+        blocks = [self.of_sequence(x) for x in (a, b)]
+        function = "_".join(("vector", "matrix")[n - 1] for n in kind)
+        if None not in blocks and kind == (1, 1):
+            call = f"{function}({', '.join(map(str, blocks))})"
+            return ["for b in range(first, end):", f"    {self.element(node, ())} = {call}"]
+        blocks.append(self.of_sequence(node) if node.shape else None)
         if None not in blocks:
-            function = "_".join(("vector", "matrix")[n - 1] for n in kind)
             return ["for b in range(first, end):", f"    {function}({', '.join(map(str, blocks))})"]
         return self._product_by_elements(node, kind)
 
@@ -248,8 +265,10 @@ class LoopWriter:
         term = f"{self.element(a, left)} * {self.element(b, right)}"
         length, rows = a.shape[-1], a.shape[0] if kind[0] == 2 else 0
         if kind[1] == 1 or not self._along_last(b):
-            lines = ["total = FLOAT(0.0)", f"for k in range({self.length(length)}):", f"    total += {term}",
-                     f"{out} = total"]
+            pair = self.row(a, left), self.row(b.inputs[0], ("j", "k")) if isinstance(b.op, ir.Transposed) else \
+                self.row(b, right) if kind[1] == 1 else None
+            lines = [f"{out} = vector_vector({', '.join(map(str, pair))})"] if None not in pair else [
+                "total = FLOAT(0.0)", f"for k in range({length}):", f"    total += {term}", f"{out} = total"]
             lines = [f"for j in range({b.shape[1]}):", *_indented(lines)] if kind[1] == 2 else lines
         else:
             columns = f"for j in range({self.length(b.shape[1])}):"
@@ -265,35 +284,34 @@ class LoopWriter:
     def _reduction(self, node: Node) -> list[str]:
         """A sum, a mean or a maximum over axes."""
         op, x = node.op, node.inputs[0]
-        axes = _axes(op)
-        summed = [axis + x.ndim for axis in axes]
+        summed = [axis + x.ndim for axis in _axes(op)]
         variables = VARIABLES[:x.ndim]
         value = self.element(x, variables)
         value = f"FLOAT({value})" if is_bool(x) else value
-        start, update = "FLOAT(0.0)", f"total += {value}"
+        loops = [(variables[k], x.shape[k]) for k in summed]
+        start, update, result = "FLOAT(0.0)", f"total += {value}", "total"
         if isinstance(op, ops.Max):
             start = number(float("inf" if isinstance(op, ops.Min) else "-inf"))
             sign = "<" if isinstance(op, ops.Min) else ">"
             update = f"total = {value} if {value} {sign} total or {value} != {value} else total"
+        elif x.ndim - 1 in summed and not is_bool(x) and self.row(x, variables) is not None:
+            update = f"total += row_sum({self.row(x, variables)})"
+            loops = [(v, n) for v, n in loops if v != variables[-1]]
         if isinstance(op, ops.Mean):
-            update = f"total += {value} * {number(node.size / x.size)}"
-        inner = _loops([(variables[k], x.shape[k]) for k in summed], [update])
+            result = f"total / {number(x.size / node.size)}"
         kept = [k for k in range(x.ndim) if k not in summed]
         index = tuple("0" if k in summed else variables[k] for k in range(x.ndim)) if op.keepdims \
             else tuple(variables[k] for k in kept)
-        lines = [f"total = {start}", *inner, f"{self.element(node, index)} = total"]
+        lines = [f"total = {start}", *_loops(loops, [update]), f"{self.element(node, index)} = {result}"]
         return ["for b in range(first, end):", *_indented(_loops([(variables[k], x.shape[k]) for k in kept], lines))]
 
     def _log_softmax(self, node: Node) -> list[str]:
-        """x - max(x) - log(sum(exp(x - max(x)))) along the last axis."""
-        x, variables = node.inputs[0], VARIABLES[:node.ndim]
-        last = f"for {variables[-1]} in range({node.shape[-1]}):"
-        value, out = self.element(x, variables), self.element(node, variables)
-        lines = ["largest = FLOAT(-np.inf)", last,
-                 f"    largest = {value} if {value} > largest or {value} != {value} else largest",
-                 "total = FLOAT(0.0)", last, f"    {out} = {value} - largest", f"    total += exp({out})",
-                 "total = log(total)", last, f"    {out} = {out} - total"]
-        return self._nest(node.shape[:-1], lines)
+        """log(exp(x) / sum(exp(x))) along the last axis."""
+        variables = VARIABLES[:node.ndim]
+        x, out = self.row(node.inputs[0], variables), self.row(node, variables)
+        if x is None or out is None:
+            raise Unsupported("LogSoftmax of a view has no compiled form", node)
+        return self._nest(node.shape[:-1], [f"log_softmax({x}, {out})"])
 
     def _concatenation(self, node: Node) -> list[str]:
         """Copy the operands of unequal lengths that weren't computed in their place."""
@@ -322,20 +340,24 @@ def check_supported(node: Node) -> None:
     op = node.op.of if isinstance(node.op, (ir.Backward, ir.WeightGrad)) else node.op
     name = ("the derivative of " if op is not node.op else "") + type(op).__name__
     if node.size == 0:
-        raise Unsupported("a value without elements")
+        raise Unsupported("a value without elements", node)
     if isinstance(op, ir.Concat):
         return
+    if is_own(op) and vars(op):
+        raise Unsupported(f"{name} has attributes, which may change", node)
     if is_fused(node):
+        if type(op).ufunc in OTHERWISE:
+            raise Unsupported(f"{name} has no compiled form", node)
         if scalar(op, ["x"] * len(node.inputs)) is None:
             expanded(node)
     elif isinstance(node.op, ops.Reduction) and type(node.op) in REDUCTIONS:
         if not node.inputs[0].timed or not all(isinstance(axis, int) and axis < 0 for axis in _axes(node.op)):
-            raise Unsupported(f"{name} over these axes has no compiled form")
+            raise Unsupported(f"{name} over these axes has no compiled form", node)
     elif isinstance(node.op, ops.LogSoftmax):
         if node.op.axis != -1 or not node.timed:
-            raise Unsupported(f"{name} along this axis has no compiled form")
+            raise Unsupported(f"{name} along this axis has no compiled form", node)
     elif op is not node.op or (not is_product(node) and product_kind(node) is None):
-        raise Unsupported(f"{name} has no compiled form")
+        raise Unsupported(f"{name} has no compiled form", node)
 
 
 def _axes(op: ops.Reduction) -> tuple[int, ...]:
@@ -443,7 +465,7 @@ class Nest:
         """Return the variable of an operand's element, and the loop in which it is known."""
         if isinstance(x.op, ir.Number):
             return number(x.op.value), 0
-        if x.ndim < node.ndim or (x.shape and x.shape[0] == 1 != node.shape[0]):
+        if not x.shape or x.shape[0] == 1 != node.shape[0] or (not x.timed and x.ndim < node.ndim):
             offset = 0
         own = self._own(x)
         source, total = peeled(x, offset)
@@ -459,9 +481,12 @@ class Nest:
         return self.known[source, total, own]
 
     def _own(self, x: Node) -> Variables:
-        """Return the indices of an operand, whose axes are the last ones of the nest; 0 along axes of length 1."""
-        last = VARIABLES[len(self.shape) - x.ndim:len(self.shape)]
-        return tuple("0" if n == 1 else v for v, n in zip(last, x.shape))
+        """Return the indices of an operand; 0 along axes of length 1.
+
+        A value of each step has the first axes of the nest, one without steps the last ones: see `Codegen.ref`.
+        """
+        axes = VARIABLES[:x.ndim] if x.timed else VARIABLES[len(self.shape) - x.ndim:len(self.shape)]
+        return tuple("0" if n == 1 else v for v, n in zip(axes, x.shape))
 
 
 def _shifted(variables: Variables, offset: int) -> Variables:

@@ -1,4 +1,4 @@
-"""Products of matrices and vectors, called by compiled loops: by BLAS where that is faster than plain loops."""
+"""Products and sums that compiled loops call; products by BLAS where that is faster than plain loops."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Any
 
 from .machine_code import compiled
 
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+# A product and a sum may be contracted to one instruction, which rounds once. Formulas aren't reordered: (x + h) - x
+# isn't h. Only sums of many terms are, in the functions below; NumPy and BLAS have orders of their own, too.
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+SUMS = {**OPTIONS, "fastmath": {"contract", "reassoc"}}
 LARGE = 40_000  # elements of a matrix; a vector times a larger one is faster by BLAS
 SMALL = 5_000  # multiplications of a product of two matrices; of fewer the call of BLAS costs more
 
@@ -28,10 +31,24 @@ def matrix_matrix(M, N, out):
     else:
         for i in range(M.shape[0]):
             vector_matrix(M[i], N, out[i])
+
+
+@njit(**SUMS)
+def log_softmax(x, out):
+    largest = x[0]
+    for i in range(1, x.size):
+        largest = x[i] if x[i] > largest or x[i] != x[i] else largest
+    total = FLOAT(0.0)
+    for i in range(x.size):
+        out[i] = x[i] - largest
+        total += exp(out[i])
+    total = log(total)
+    for i in range(x.size):
+        out[i] -= total
 """
 
 
-@compiled(**OPTIONS)
+@compiled(**SUMS)
 def vector_matrix(x: Any, M: Any, out: Any) -> None:
     """Write x M into `out`: (k) times (k, n). Eight rows at a time, so that `out` is read and written less often."""
     whole = M.shape[0] - M.shape[0] % 8
@@ -46,7 +63,7 @@ def vector_matrix(x: Any, M: Any, out: Any) -> None:
             out[j] += x[i] * M[i, j]
 
 
-@compiled(**OPTIONS)
+@compiled(**SUMS)
 def matrix_vector(M: Any, x: Any, out: Any) -> None:
     """Write M x into `out`: (n, k) times (k). Four rows at a time, so that x is read less often."""
     whole = M.shape[0] - M.shape[0] % 4
@@ -64,3 +81,21 @@ def matrix_vector(M: Any, x: Any, out: Any) -> None:
         for j in range(M.shape[1]):
             a += M[i, j] * x[j]
         out[i] = a
+
+
+@compiled(**SUMS)
+def vector_vector(x: Any, y: Any) -> Any:
+    """Return the sum of the products of two vectors' elements."""
+    total = x.dtype.type(0)
+    for i in range(x.size):
+        total += x[i] * y[i]
+    return total
+
+
+@compiled(**SUMS)
+def row_sum(x: Any) -> Any:
+    """Return the sum of a vector."""
+    total = x.dtype.type(0)
+    for i in range(x.size):
+        total += x[i]
+    return total

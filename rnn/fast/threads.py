@@ -42,7 +42,7 @@ def threads() -> int:
     Raises:
         ValueError: where the environment variable is no number above 0.
     """
-    asked = os.environ.get(VARIABLE, "1")
+    asked = os.environ.get(VARIABLE) or "1"
     if not asked.isdecimal() or int(asked) < 1:
         raise ValueError(f"{VARIABLE} is a number of threads, 1 or more, not {asked!r}")
     return int(asked)

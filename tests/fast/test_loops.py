@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -175,3 +176,59 @@ def test_a_very_long_loop_is_left_to_numpy(monkeypatch: pytest.MonkeyPatch) -> N
     loops = check(two_delays, data(two_delays()), {}).backend.loops
     assert all("Numba would compile its " in by and "lines for too long (at definitions.py:" in by
                for by in loops.values()), loops
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 3), (1, 3), (3, 1)], ids=str)
+def test_what_a_matrix_reads_of_its_rows(shape: tuple[int, int]) -> None:
+    def make() -> Cell:
+        cell, rng = Cell("rows"), np.random.default_rng(0)
+        p = mg.Tensor(rng.normal(size=shape[1]), requires_grad=True, name="p")
+        x, S, L = cell.input("x", shape), cell.signal("S", shape), cell.signal("L", ())
+        S[t] = np.tanh(x[t] * p + S[t-1] / (1 + np.abs(S[t-1]).sum(axis=-1)[..., None]))
+        L[t] = (S[t].sum(axis=-1) ** 2).sum()
+        return cell
+
+    check(make, data(make(), 4, (3,)), {})
+
+
+def test_formulas_are_computed_in_the_order_in_which_they_are_written() -> None:
+    cell = Cell("order")
+    x, h, g = cell.input("x", ()), cell.signal("h", ()), cell.signal("g", ())
+    h[t] = (x[t] + h[t-1]) - x[t] + 0.0 * h[t-1]
+    g[t] = 1 / (g[t-1] * x[t] + 0.0)
+    given = {"x": np.array([[1.0], [-0.0], [np.inf], [1e30]])}
+    with np.errstate(all="ignore"):
+        expected, found = (cell.compile(backend=backend)(**given, initial={"h": 2.0, "g": 1.0})
+                           for backend in ("numpy", "numba"))
+        for name in ("h", "g"):
+            np.testing.assert_array_equal(np.array(found[name]), np.array(expected[name]), err_msg=name)
+
+
+class Scale(mg.Op):
+    """k x, with a factor that may be assigned."""
+
+    elementwise = True
+
+    def __init__(self, k: float) -> None:
+        self.k = k
+
+    def forward(self, x: Any) -> Any:
+        return x * self.k
+
+    def backward(self, grad: Any, out: Any, x: Any) -> Any:
+        return grad * self.k
+
+
+def test_an_operation_with_attributes_is_left_to_numpy_since_they_may_change() -> None:
+    cell, op = Cell("scale"), Scale(0.5)
+    x, h, other = cell.input("x", 2), cell.signal("h", 2), cell.signal("other", 2)
+    h[t] = mg.apply(op, h[t-1]) + x[t]
+    other[t] = np.tanh(other[t-1] + x[t])
+    fast, given = cell.compile(backend="numba"), {"x": np.ones((3, 1, 2))}
+    assert fast(**given)["h"][-1, 0, 0] == 1.75
+    op.k = 0.0
+    assert fast(**given)["h"][-1, 0, 0] == 1.0
+    reasons = [by for by in fast.backend.loops.values() if by != "numba"]
+    assert len(reasons) == 1 and "numba" in fast.backend.loops.values()
+    assert re.fullmatch(r"numpy: Scale has attributes, which may change \(at test_loops\.py:\d+\)", reasons[0])
+    assert reasons[0] in fast.source

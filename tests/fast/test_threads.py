@@ -61,7 +61,7 @@ def test_an_error_of_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
     threads._pool.cache_clear()
 
 
-@pytest.mark.parametrize("asked", ["0", "-1", "two", ""])
+@pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5"])
 def test_a_number_of_threads_below_one_is_refused(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
     monkeypatch.setenv("MINIGRAD_THREADS", asked)
     threads.threads.cache_clear()
