@@ -28,8 +28,8 @@ UNROLLED = 32  # iterations from which LLVM doesn't unroll a loop
 LONGEST = 300  # lines of a function, each of which is compiled for about 20 ms
 VARIABLES = "i", "j", "k", "l", "m", "n"  # over the axes of a value; b is that of the batch
 Variables = tuple[str, ...]
-RESERVED = ("T", "first", "end", "b", "total", "FLOAT", "sigmoid", "softplus", "product", "vector_matrix", "matrix_vector",
-            "matrix_matrix", "vector_vector", "row_sum", "log_softmax")  # names in functions; ufuncs are taken anyway
+RESERVED = ("T", "first", "end", "b", "total", "FLOAT", "sigmoid", "softplus", "product", "vector_matrix",
+            "matrix_vector", "matrix_matrix", "vector_vector", "row_sum", "log_softmax")  # and ufuncs, by emit.TAKEN
 
 
 class LoopText(NamedTuple):
