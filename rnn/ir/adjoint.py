@@ -8,6 +8,7 @@ no second set of formulas. For other operations a Backward node calls `backward`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -152,6 +153,8 @@ class Adjoint:
             if term is not None and spread and not x.timed:  # a weight's is summed over all that reads it
                 shape = node.shape if op.elementwise else x.shape
                 term = Node(ops.BroadcastTo(shape), (term,), shape, True)
+            elif term is not None and spread and op.elementwise:
+                term = _for_each_repeat(term, x, node)
             self._add(x, term)
 
 
@@ -329,12 +332,23 @@ def _unbroadcast(term: Node, node: Node) -> Node:
     """Return a term in the shape of its node: over what was broadcast, over all steps for a weight and a static."""
     if not node.timed:
         return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
-    axes = tuple(i - node.ndim for i, n in enumerate(node.shape) if term.ndim == node.ndim and n == 1 != term.shape[i])
+    axes = tuple(i for i in range(-min(term.ndim, node.ndim), 0) if node.shape[i] == 1 != term.shape[i])
     if axes:
         term = apply(ops.Sum(axes if len(axes) > 1 else axes[0], True), term)
     if (term.timed and term.shape != node.shape) or (is_static(node) and (not term.timed or term.shape != node.shape)):
         term = Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
     return _over_time(term) if is_static(node) else term
+
+
+def _for_each_repeat(term: Node, x: Node, node: Node) -> Node:
+    """Return a term of the gradient of x times the number of elements of `node` that share each of its elements.
+
+    Axes along which x is broadcast and the term isn't count: their sum is taken by a factor.
+    """
+    whole, own = node.shape, (1,) * (node.ndim - x.ndim) + x.shape
+    has = (1,) * (node.ndim - term.ndim) + term.shape
+    count = math.prod(n for n, of_x, of_term in zip(whole, own, has) if of_x == of_term == 1)
+    return term if count == 1 else apply(MUL, term, number(count))
 
 
 def _over_time(term: Node) -> Node:

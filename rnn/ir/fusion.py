@@ -28,7 +28,7 @@ from minigrad import Op, ops
 from minigrad.operators import MUL
 
 from . import nodes as ir
-from .matrices import is_product
+from .matrices import is_product, with_axes
 from .nodes import Node, apply, number, ordered, users_of
 from .schedule import loops
 
@@ -121,7 +121,7 @@ def hoist_terms(graph: Graph) -> None:
         inside = [x for x in terms if graph.same_loop(x, node)]
         outside = [x for x in terms if not graph.same_loop(x, node)]
         if len(outside) > 1:
-            outside = [add_all(outside, f"{node.name}_given")]
+            outside = [add_all(outside, f"{node.name}_given", node.ndim)]
         graph.rewrite(node, ir.AddN(), *inside, *outside)
 
 
@@ -144,7 +144,7 @@ def hoist_factors(graph: Graph) -> None:
                 one = number(1.0)  # as numbers: True + True is True, and not 2
                 slopes = [multiply_all([product[x], one]) if isinstance(form[x][1][-1].op, ops.Compare) else product[x]
                           for x in node.inputs]
-                factor = add_all(slopes, f"{node.name}_slope")
+                factor = add_all(slopes, f"{node.name}_slope", node.ndim)
                 form[node] = vectors.pop(), [factor]
                 product[node] = factor
                 graph.rewrite(node, MUL, form[node][0], factor)
@@ -406,10 +406,12 @@ def optimise(graph: Graph, passes: Iterable[Callable[[Graph], None]] = PASSES,
 
 
 # ---- making nodes
-def add_all(terms: list[Node], name: str | None) -> Node:
-    """Return the sum of several terms."""
+def add_all(terms: list[Node], name: str | None, ndim: int) -> Node:
+    """Return the sum of several terms of a value with `ndim` axes."""
     if len(terms) == 1:
         return terms[0]
+    if any(x.ndim for x in terms):
+        terms = [with_axes(x, ndim) for x in terms]
     shape = np.broadcast_shapes(*(x.shape for x in terms))
     return Node(ir.AddN(), tuple(terms), shape, any(x.timed for x in terms), name)
 

@@ -66,6 +66,11 @@ def part(node: Node, *index: int | slice | None) -> Node:
     return Node(ir.Part(index), (node,), shape, True, node.name and f"{node.name}_{ending}")
 
 
+def with_axes(node: Node, ndim: int) -> Node:
+    """Return a value of each step with axes of length 1 behind its own, up to `ndim`; other values broadcast as is."""
+    return part(node, *(None,) * (ndim - node.ndim)) if node.timed and node.ndim < ndim else node
+
+
 def outer(a: Node, b: Node) -> Node:
     """Return a bᵀ for vectors of each step, or one of each step and a weight."""
     column = part(a, slice(None), None) if a.timed else apply(ops.GetItem((Ellipsis, None)), a)

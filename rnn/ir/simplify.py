@@ -19,7 +19,7 @@ from minigrad.operators import DIV, EXP, MATVEC, MUL, SUB, VECDOT, VECMAT
 
 from . import nodes as ir
 from .fusion import Graph, multiply_all
-from .matrices import basic_index, exchanges_axes, part
+from .matrices import basic_index, exchanges_axes, part, with_axes
 from .nodes import Node, apply
 from .schedule import same_at_all_steps
 
@@ -49,9 +49,16 @@ def drop_broadcasts(graph: Graph) -> None:
     for node in graph.nodes:
         if not node.op.elementwise or isinstance(node.op, ir.View):
             continue
-        inputs = [x.inputs[0] if isinstance(x.op, ops.BroadcastTo) and x not in graph.roots else x for x in node.inputs]
+        inputs = [_before_broadcast(x) if isinstance(x.op, ops.BroadcastTo) and x not in graph.roots else x
+                  for x in node.inputs]
         if any(x.timed and x.shape == node.shape for x in inputs) and inputs != list(node.inputs):
             graph.rewrite(node, node.op, *inputs)
+
+
+def _before_broadcast(node: Node) -> Node:
+    """Return the value that is repeated, with the axes that broadcasting inserts; a number needs none."""
+    x = node.inputs[0]
+    return with_axes(x, node.ndim) if x.ndim else x
 
 
 # ---- products of a matrix, rows, columns and numbers
@@ -132,7 +139,11 @@ def _contract(graph: Graph, node: Node, found: Factors, axes: set[int | None]) -
         x.name = x.name or name
     value = multiply_all([value, *found.numbers], name)
     if node.op.keepdims:
-        graph.rewrite(node, part(value, *(None if axis in axes else ALL for axis in (-2, -1))).op, value)
+        view = part(value, *(None if axis in axes else ALL for axis in (-2, -1)))
+        if node in graph.roots or graph.read_by_shift(node):  # these have arrays of their own
+            graph.rewrite(node, ops.BroadcastTo(node.shape), view)
+        else:
+            graph.rewrite(node, view.op, value)
     else:
         graph.rewrite(node, value.op, *value.inputs)
 
