@@ -79,7 +79,7 @@ class Factors:
             if x.ndim < 2 and x.timed and x.ndim:  # axes are inserted behind those of a value of each step
                 shape = (*x.shape, 1)
             if shape == (1, 1):
-                self.numbers.append(part(x, *(0,) * x.ndim) if x.timed and x.ndim else x)
+                self.numbers.append(_element(x) if x.ndim else x)
             elif shape == (m, 1) and x.timed:
                 self.columns.append(part(x, ALL, 0) if x.ndim == 2 else x)
             elif shape == (1, n) and (x.timed or x.ndim == 1):
@@ -90,6 +90,11 @@ class Factors:
     def vectors(self) -> list[list[Node]]:
         """Return columns and rows."""
         return [self.columns, self.rows]
+
+
+def _element(node: Node) -> Node:
+    """Return the only element of a value as a number without axes."""
+    return part(node, *(0,) * node.ndim) if node.timed else apply(ops.GetItem((0,) * node.ndim), node)
 
 
 def _factors(node: Node, graph: Graph | None = None) -> list[Node]:
@@ -182,7 +187,7 @@ def share_equal(graph: Graph) -> None:
     first: dict[object, Node] = {}
     instead: dict[Node, Node] = {}
     for node in graph.nodes:
-        inputs = tuple(instead.get(x, x) for x in node.inputs)
+        inputs = node.inputs if isinstance(node.op, ir.Shift) else tuple(instead.get(x, x) for x in node.inputs)
         if inputs != node.inputs:
             graph.rewrite(node, node.op, *inputs)
         whole = _undone(node)
@@ -197,8 +202,15 @@ def share_equal(graph: Graph) -> None:
             instead[node] = same
     for node in graph.nodes:  # a read of another step comes before the value
         inputs = tuple(instead.get(x, x) for x in node.inputs)
+        if isinstance(node.op, ir.Shift) and not _has_same_rows(inputs[0], node.inputs[0], graph):
+            continue
         if inputs != node.inputs:
             graph.rewrite(node, node.op, *inputs)
+
+
+def _has_same_rows(same: Node, node: Node, graph: Graph) -> bool:
+    """Return whether an equal value is equal outside of the sequence, too: a signal has boundary values there."""
+    return same not in graph.roots and node not in graph.roots and not isinstance(same.op, (ir.View, ir.Leaf))
 
 
 def _undone(node: Node) -> Node | None:
