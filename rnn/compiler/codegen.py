@@ -304,10 +304,9 @@ class Codegen:
         """Return the expression for a value, with axes inserted if it has fewer than `ndim` and broadcasts."""
         if isinstance(node.op, ir.Number):
             return self.constant(node.op.value)
-        if node in self.lifetimes.carried:
-            return self.name(node.inputs[0])
-        name = self.name(node)
-        if node.timed and not isinstance(node.op, ir.Backward) and (self.index or not self.in_loop):
+        carried = node in self.lifetimes.carried
+        name = self.name(node.inputs[0] if carried else node)
+        if node.timed and not carried and not isinstance(node.op, ir.Backward) and (self.index or not self.in_loop):
             name = f"arrays.{name}{self._step(node)}"
         if node.timed and node.ndim < ndim:
             return self.view(node, ("as_vector", "as_matrix")[ndim - 1] if ndim <= 2 else f"as_{ndim}d",

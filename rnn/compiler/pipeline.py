@@ -40,7 +40,7 @@ from rnn.language.equations import Definition
 from rnn.language.expressions import Time
 
 from .buffers import BufferPlan, Lifetimes
-from .codegen import Boundary, Codegen, generate
+from .codegen import Boundary, Codegen, broadcasts, generate
 from .emit import Names
 
 Observer = Callable[[str, Any], None]
@@ -171,7 +171,8 @@ class Program:
             if isinstance(node.op, Shift):
                 node.inputs = tuple(map(_shiftable, node.inputs))
             else:
-                node.inputs = tuple(map(_viewable if isinstance(node.op, (View, *SUMS)) else _only_term, node.inputs))
+                whole = isinstance(node.op, (View, *SUMS)) or (node.timed and not broadcasts(node.op))
+                node.inputs = tuple(map(_viewable if whole else _only_term, node.inputs))
         return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs and not is_static(inputs[key])
                 else _only_term(node) for key, node in gradients.items()}
 
@@ -221,7 +222,7 @@ def _shiftable(node: Node) -> Node:
 
 
 def _viewable(node: Node) -> Node:
-    """Return a value of which a view or a sum over steps can be made: an array, which a term without steps lacks."""
+    """Return a value as an array of all steps, which views, sums and products need: a term without steps has none."""
     term = _only_term(node)
     return term if term.timed or not node.timed else _copied(node, term)
 

@@ -35,7 +35,8 @@ def agrees(cell: Cell, *shapes: tuple[int, ...], **options: Any) -> None:
 
 REDUCTIONS: list[Callable[[Any], Any]] = [
     lambda S: S.sum(), lambda S: S.sum(axis=-1).sum(), lambda S: S.sum(axis=0).sum(), lambda S: S.mean(axis=-1).sum(),
-    lambda S: S.mean(), lambda S: S.sum(axis=-1, keepdims=True).sum(axis=0)[0], lambda S: S.mean(axis=1).mean()]
+    lambda S: S.mean(), lambda S: S.sum(axis=-1, keepdims=True).sum(axis=0)[0], lambda S: S.mean(axis=1).mean(),
+    lambda S: (S * parameter("r", 3, 2)).sum(), lambda S: (S * parameter("r", 3, 1)).sum(axis=-1).sum()]
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -89,6 +90,14 @@ def test_terms_of_a_gradient_in_a_loop_that_are_repeated_along_an_axis(axis: int
     L[t] = (S[t] * S[t] * S[t]).sum() + (a[t] * a[t]).sum() + (S[t] * parameter("q", 3)).sum()
     agrees(cell, (2, 3))
     agrees(cell, (2, 3), lengths=[3, 1])
+
+
+def test_a_number_of_the_previous_step_that_is_repeated_in_a_loop() -> None:
+    cell = Cell("carried")
+    x, s, L = cell.input("x0", (3, 2)), cell.signal("s", ()), cell.signal("L", ())
+    s[t] = np.tanh(x[t] * s[t-1] + parameter("p", 3, 2)).sum(axis=-1).sum()
+    L[t] = s[t-1] * s[t-1]
+    agrees(cell, (3, 2))
 
 
 READS: list[Callable[[Any, Any], Any]] = [
