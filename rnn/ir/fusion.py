@@ -159,7 +159,8 @@ def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, l
     vector, factors = form.get(inside[0], (inside[0], []))
     more = [number(-1.0)] if isinstance(node.op, ops.Neg) else [x for x in node.inputs if x is not inside[0]]
     form[node] = vector, [*factors, *more]
-    product[node] = multiply_all([product[inside[0]], *more] if factors else more, f"{node.name}_slope")
+    outside = _aligned([product[inside[0]], *more] if factors else more, node.ndim)
+    product[node] = multiply_all(outside, f"{node.name}_slope")
     if factors or len(more) > 1 or isinstance(node.op, ops.Neg):
         graph.rewrite(node, MUL, vector, product[node])
 
@@ -410,10 +411,18 @@ def add_all(terms: list[Node], name: str | None, ndim: int) -> Node:
     """Return the sum of several terms of a value with `ndim` axes."""
     if len(terms) == 1:
         return terms[0]
-    if any(x.ndim for x in terms):
-        terms = [with_axes(x, ndim) for x in terms]
+    terms = _aligned(terms, ndim)
     shape = np.broadcast_shapes(*(x.shape for x in terms))
     return Node(ir.AddN(), tuple(terms), shape, any(x.timed for x in terms), name)
+
+
+def _aligned(values: list[Node], ndim: int) -> list[Node]:
+    """Return several operands of a value with `ndim` axes so that some of them can be joined before the others.
+
+    A number of each step times a weight (n) is a row of a matrix, and no column.
+    """
+    several = len(values) > 1 and ndim > 1 and any(x.ndim for x in values)
+    return [with_axes(x, ndim) for x in values] if several else values
 
 
 def multiply_all(factors: list[Node], name: str | None = None) -> Node:

@@ -100,6 +100,15 @@ def test_a_number_of_the_previous_step_that_is_repeated_in_a_loop() -> None:
     agrees(cell, (3, 2))
 
 
+@pytest.mark.parametrize("shape", [(1, 2), (2, 2), (2, 2, 2)], ids=str)
+def test_a_truncated_gradient_of_rows_that_are_scaled(shape: tuple[int, ...]) -> None:
+    cell = Cell("cut")
+    x, S, L = cell.input("x0", shape), cell.signal("S", shape), cell.signal("L", ())
+    S[t] = np.tanh(x[t] + parameter("W", *shape[:-1], shape[-2]) @ (S[t-1] * parameter("p", 2)))
+    L[t] = (S[t] * S[t]).sum()
+    agrees(cell, shape, chunks=2)
+
+
 READS: list[Callable[[Any, Any], Any]] = [
     lambda S, x: (S * x).sum(axis=-2), lambda S, x: (S * x * parameter("k", 1, 1)).sum(axis=-2),
     lambda S, x: (S * x).mean(axis=0), lambda S, x: (S * x).sum(axis=0, keepdims=True)[0],
