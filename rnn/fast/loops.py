@@ -472,6 +472,7 @@ class Nest:
         found = self.known.get((source, total, own)) or self.known.get((x, offset, own))
         if found is not None:
             return found
+        assert source not in self.members, f"{source!r} is read before it is computed"
         depth = max([0, *(1 + VARIABLES.index(v) for v in own if v != "0")])
         wish = f"{source.name or 'v'}_t" if x.timed else f"{x.name or 'v'}_w"
         text = self.writer.element(x, own, offset)
@@ -485,8 +486,8 @@ class Nest:
 
         A value of each step has the first axes of the nest, one without steps the last ones: see `Codegen.ref`.
         """
-        axes = VARIABLES[:x.ndim] if x.timed else VARIABLES[len(self.shape) - x.ndim:len(self.shape)]
-        return tuple("0" if n == 1 else v for v, n in zip(axes, x.shape))
+        axes = range(x.ndim) if x.timed else range(len(self.shape) - x.ndim, len(self.shape))
+        return tuple("0" if n == 1 or self.shape[k] == 1 else VARIABLES[k] for k, n in zip(axes, x.shape))
 
 
 def _shifted(variables: Variables, offset: int) -> Variables:

@@ -232,3 +232,15 @@ def test_an_operation_with_attributes_is_left_to_numpy_since_they_may_change() -
     assert len(reasons) == 1 and "numba" in fast.backend.loops.values()
     assert re.fullmatch(r"numpy: Scale has attributes, which may change \(at test_loops\.py:\d+\)", reasons[0])
     assert reasons[0] in fast.source
+
+
+def test_lanes_of_one_element() -> None:
+    def make() -> Cell:
+        cell, rng = Cell("one"), np.random.default_rng(0)
+        W, U = (mg.init.glorot(shape, rng, name=name) for name, shape in (("W", (1, 2)), ("U", (1, 2))))
+        x, s, L = cell.input("x", 2), cell.signal("s", 1), cell.signal("L", ())
+        s[t] = np.tanh(W @ x[t] + U @ np.concatenate([s[t-1], s[t-1]]))
+        L[t] = s[t].sum(axis=-1)
+        return cell
+
+    check(make, data(make(), 4, (3,)), {})
