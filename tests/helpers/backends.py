@@ -69,5 +69,6 @@ def check(make: Callable[[], Cell], data: Mapping[str, Any], options: Mapping[st
     fast = cell.compile(backend="numba")
     found, by_numpy = called(fast, data, options), called(cell.compile(backend="numpy"), data, options)
     eps = max((float(np.finfo(x.dtype).eps) for x in cell.parameters.values()), default=np.finfo(float).eps)
-    assert distance(found, wanted) <= 10 * max(distance(by_numpy, wanted), eps)
+    # NumPy's tanh is that of unroll, so its distance may be nearly 0; another tanh differs by 2.4 ulp.
+    assert distance(found, wanted) <= 10 * max(distance(by_numpy, wanted), 2 * eps)
     return fast
