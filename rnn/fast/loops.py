@@ -61,8 +61,9 @@ class LoopWriter:
     """Writes one loop.
 
     Args:
-        array_name: names of arrays of the program.
-        sunk: what is computed for this loop alone, and in it.
+        sunk: values of all steps that are computed for this loop alone, and therefore in it.
+        plan: where values lie.
+        names: of values in the program.
     """
 
     def __init__(self, block: Block, sunk: list[Node], plan: BufferPlan, names: Names) -> None:
