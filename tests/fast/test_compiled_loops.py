@@ -184,6 +184,7 @@ def test_a_loop_that_numba_refuses_is_computed_by_numpy(monkeypatch: pytest.Monk
 def test_without_a_library_one_line_says_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("rnn.fast")]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("rnn.fast", raising=False)  # restored afterwards, as another copy is imported here
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ModuleNotFoundError) as info:
         elman().compile(backend="numba")
