@@ -18,6 +18,7 @@ from backends import called, compiled_in_full, distance
 from definitions import above, data, elman, lstm, two_delays
 
 import minigrad as mg
+import rnn
 from rnn import Cell, t
 
 pytest.importorskip("numba")
@@ -184,11 +185,14 @@ def test_a_loop_that_numba_refuses_is_computed_by_numpy(monkeypatch: pytest.Monk
 def test_without_a_library_one_line_says_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("rnn.fast")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("rnn.fast", raising=False)  # restored afterwards, as another copy is imported here
+    monkeypatch.delattr(rnn, "fast", raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ModuleNotFoundError) as info:
         elman().compile(backend="numba")
     line = above()
+    for name in [name for name in sys.modules if name.startswith("rnn.fast")]:
+        del sys.modules[name]  # a part of the package; monkeypatch puts the whole back
+    vars(rnn).pop("fast", None)
     assert str(info.value) == (f"{missing} isn't installed (at {line}): backend='numba' needs pip install "
                                "'minigrad-rnn[fast]'")
 
