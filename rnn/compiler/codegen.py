@@ -221,13 +221,24 @@ class Codegen:
         if block.direction < 0:
             span = "reversed(arrays.t)" if before else "range(T, 0, -1)"
         loop = [*_loop_head(["t", *each], [span, *each.values()]), *_indented(body)]
-        if not before:
+        return [*first, *self._in_tiles(block, tiles, outer, before, loop, bool(before))]
+
+    def _in_tiles(self, block: Block, tiles: str, outer: dict[str, str], before: list[str], loop: list[str],
+                  tiled: bool) -> list[str]:
+        """Return the lines of a loop, and of what is computed before it, for one tile of steps after the other.
+
+        Args:
+            tiles: the name of the list of tiles.
+            outer: the views that were made before the loop was written.
+            tiled: whether there are tiles.
+        """
+        if not tiled:
             self.views = {**outer, **self.views}
-            return [*first, *loop]
+            return loop
         self._write_tiles(tiles, [*before, *loop])
         self.views = outer
         order = f"all_steps.{tiles}" if block.direction > 0 else f"reversed(all_steps.{tiles})"
-        return [*first, f"for arrays in {order}:  # a tile of steps", "    flat, by_step = arrays.flat, arrays.by_step",
+        return [f"for arrays in {order}:  # a tile of steps", "    flat, by_step = arrays.flat, arrays.by_step",
                 *_indented([*before, *loop]), "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
 
     def _loop_variables(self, block: Block, body: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -41,28 +41,21 @@ class FastCodegen(Codegen):
         return lines
 
     def _loop(self, block: Block, tiles: str) -> list[str]:
-        tiled = self.lifetimes.tiled[id(block)]
-        sunk = sunk_nodes(tiled, block.nodes, self.lifetimes.users)
+        prepared = self.lifetimes.tiled[id(block)]
+        sunk = sunk_nodes(prepared, block.nodes, self.lifetimes.users)
         text = self._text(block, sunk, re.sub(r"tiles\d*", "loop", tiles))
         if text is None:
             return [*self._reason(), *super()._loop(block, tiles)]
         outer, self.views = self.views, {}
         self.in_loop = False
-        before = [line for node in tiled if node not in sunk for line in self.statements(node)]
+        before = [line for node in prepared if node not in sunk for line in self.statements(node)]
         self.in_loop = True
         first = [f"arrays.{self.name(node.inputs[0])}.fill(0)" for node in block.nodes
                  if node in self.lifetimes.carried]
         first += self._start_sums(block) + self._arguments(text)
-        if not before and not text.tiled:
-            self.views = {**outer, **self.views}
-            return [*first, *self._call(text, "T")]
-        lines = [*before, *self._call(text, "len(arrays.t)")]
-        self._write_tiles(tiles, lines)
-        self.views = outer
-        order = f"all_steps.{tiles}" if block.direction > 0 else f"reversed(all_steps.{tiles})"
-        return [*first, f"for arrays in {order}:  # a tile of steps",
-                "    flat, by_step = arrays.flat, arrays.by_step", *(f"    {line}" for line in lines),
-                "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
+        tiled = bool(before) or text.tiled
+        call = self._call(text, "len(arrays.t)" if tiled else "T")
+        return [*first, *self._in_tiles(block, tiles, outer, before, call, tiled)]
 
     def _skewed_loop(self, block: Block) -> list[str]:
         text = self._text(block, [], "forward_loop" if block.direction > 0 else "backward_loop")
