@@ -18,7 +18,7 @@ from rnn.ir.adjoint import Symbol
 from rnn.ir.nodes import Node
 from rnn.language.graphs import postorder
 
-PASSED_ON = ops.Identity, ops.BroadcastTo, ops.StopGradient, ir.GradientMask, numpy_ops.Copy
+PASSED_ON = ops.Identity, ops.BroadcastTo, ops.StopGradient, ir.GradientMask, numpy_ops.Copy, ir.SumOverTime
 FUNCTIONS = {"exp", "tanh", "log"}  # ufuncs that rnn.fast.functions computes in arithmetic that vectorises
 WRITTEN = {  # ufuncs as operators; {0} and {1} are numbers, or truth values in the last ones
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "negative": "-{0}",

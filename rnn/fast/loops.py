@@ -406,7 +406,9 @@ class Nest:
         else:
             offsets = [0 if isinstance(node.op, ir.BroadcastMul) and place == 0 else offset
                        for place in range(len(node.inputs))]
-            text, depth = self._apply(node, [self._value(node, x, o) for x, o in zip(node.inputs, offsets)], offset)
+            lane = str(offset // self.groups.lane[node]) if len(self.groups.offsets(node)) > 1 else ""
+            values = [self._value(node, x, o) for x, o in zip(node.inputs, offsets)]
+            text, depth = self._apply(node, values, f"{node.name or 'v'}_t{lane}")
         self.known[node, offset, self._own(node)] = text, depth
         if node in self.groups.stored:
             target = self.writer.element(node, self._own(node), offset)
@@ -414,37 +416,29 @@ class Nest:
             if target != text:
                 self.at_depth[-1].append(f"{target} {sign} {text}")
 
-    def _apply(self, node: Node, values: list[tuple[str, int]], offset: int) -> tuple[str, int]:
-        """Return the variable that holds the result of an operation, and its depth."""
-        if isinstance(node.op, ir.SumOverTime):
-            return values[0]
+    def _apply(self, node: Node, values: list[tuple[str, int]], wish: str) -> tuple[str, int]:
+        """Return the variable that holds the result of an operation, and its depth.
+
+        Args:
+            wish: the name of the variable, if it is free.
+        """
         arguments = [self._typed(node, place, text) for place, (text, _) in enumerate(values)]
         formula = scalar(node.op, arguments)
-        depth = max([0, *(depth for _, depth in values)])
         if formula is None:
             return self._expanded(node, values)
+        depth = max([0, *(depth for _, depth in values)])
         if formula in arguments:  # passed on
             return formula, depth
-        lane = str(offset // self.groups.lane[node]) if len(self.groups.offsets(node)) > 1 else ""
-        return self._assign(f"{node.name or 'v'}_t{lane}", formula, depth), depth
+        return self._assign(wish, formula, depth), depth
 
     def _expanded(self, node: Node, values: list[tuple[str, int]]) -> tuple[str, int]:
         """Compute an operation that consists of others."""
         found = dict(zip(node.inputs, values))
         for part in expanded(node):
-            if part in found:
-                continue
-            operands = [found[x] if x in found else (number(x.op.value), 0) for x in part.inputs]
             if isinstance(part.op, ir.Number):
                 found[part] = number(part.op.value), 0
-                continue
-            arguments = [self._typed(part, place, text) for place, (text, _) in enumerate(operands)]
-            formula = scalar(part.op, arguments)
-            depth = max([0, *(depth for _, depth in operands)])
-            if formula is None:
-                found[part] = self._expanded(part, operands)
             else:
-                found[part] = self._assign(f"{node.name or 'v'}_part", formula, depth), depth
+                found[part] = self._apply(part, [found[x] for x in part.inputs], f"{node.name or 'v'}_part")
         return found[part]
 
     def _assign(self, wish: str, formula: str, depth: int) -> str:

@@ -244,3 +244,20 @@ def test_lanes_of_one_element() -> None:
         return cell
 
     check(make, data(make(), 4, (3,)), {})
+
+
+def test_the_gradient_of_a_static_is_summed_in_the_compiled_loop() -> None:
+    cell, rng = Cell("static"), np.random.default_rng(0)
+    W = mg.init.orthogonal((4, 4), rng, name="W")
+    x, g, h, L = cell.input("x", 4), cell.static("g", 4), cell.signal("h", 4), cell.signal("L", ())
+    h[t] = np.tanh(W @ h[t-1] + g * x[t] * h[t-1])
+    L[t] = (h[t] * h[t]).sum(axis=-1)
+    given, values, found = {"x": rng.normal(size=(5, 3, 4))}, rng.normal(size=(3, 4)), []
+    for backend in ("numpy", "numba"):
+        tensor, W.grad = mg.Tensor(values, requires_grad=True, name="g"), None
+        fast = cell.compile(loss="L", backend=backend)
+        fast(**given, g=tensor, initial={"h": np.ones(4)})
+        found.append((tensor.grad, W.grad))
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one, other, rtol=1e-11)
+    assert compiled_in_full(fast)
