@@ -397,12 +397,12 @@ class Nest:
 
     def _compute(self, node: Node, offset: int) -> None:
         """Compute one lane of a node, from its lane of each operand."""
+        in_place = False
         if isinstance(node.op, ir.Concat):
             operand, start = divmod(offset, node.inputs[0].shape[0])
             x = node.inputs[operand]
-            if x in self.groups.stored and self.writer.plan.slot_in.get(x) == (node, offset - start):
-                return  # computed in its place
-            text, depth = self._value(node, node.inputs[operand], start)
+            text, depth = self._value(node, x, start)
+            in_place = x in self.groups.stored and self.writer.plan.slot_in.get(x) == (node, offset - start)
         else:
             offsets = [0 if isinstance(node.op, ir.BroadcastMul) and place == 0 else offset
                        for place in range(len(node.inputs))]
@@ -410,7 +410,7 @@ class Nest:
             values = [self._value(node, x, o) for x, o in zip(node.inputs, offsets)]
             text, depth = self._apply(node, values, f"{node.name or 'v'}_t{lane}")
         self.known[node, offset, self._own(node)] = text, depth
-        if node in self.groups.stored:
+        if node in self.groups.stored and not in_place:
             target = self.writer.element(node, self._own(node), offset)
             sign = "+=" if isinstance(node.op, ir.SumOverTime) else "="
             if target != text:

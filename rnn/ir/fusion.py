@@ -287,11 +287,14 @@ def _loop_vector(node: Node) -> Node:
 
 
 def _fuse_multiples(graph: Graph, vectors: list[Node]) -> None:
-    """Compute neighbouring multiples of the same vector, each with its own factor from outside, at once."""
+    """Compute neighbouring multiples of the same vector, each with its own factor from outside, at once.
+
+    The factors are values of each step: the lanes of a concatenated weight aren't stored apart.
+    """
     def multiplied(x: Node) -> Node | None:
         fits = isinstance(x.op, ops.Mul) and graph.same_loop(x.inputs[0], x) \
-            and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.inputs[0].shape == x.shape \
-            and x.ndim == 1 and not graph.read_by_shift(x)
+            and x.inputs[1].timed and not graph.same_loop(x.inputs[1], x) \
+            and x.inputs[1].shape == x.inputs[0].shape == x.shape and x.ndim == 1 and not graph.read_by_shift(x)
         return x.inputs[0] if fits else None
 
     for vector, group in groupby(vectors, multiplied):

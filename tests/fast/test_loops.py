@@ -261,3 +261,15 @@ def test_the_gradient_of_a_static_is_summed_in_the_compiled_loop() -> None:
     for one, other in zip(*found):
         np.testing.assert_allclose(one, other, rtol=1e-11)
     assert compiled_in_full(fast)
+
+
+def test_a_joined_vector_that_lies_in_place_and_that_its_own_nest_reads() -> None:
+    def make() -> Cell:
+        W, w = parameter("W", 3, 6), parameter("w", 3)
+        cell = Cell("joined")
+        x, s, L = cell.input("x", 3), cell.signal("s", 3), cell.signal("L", ())
+        s[t] = np.tanh(W @ np.concatenate([s[t-1], s[t-1]]) + w * s[t-1] + x[t])
+        L[t] = (s[t] * s[t]).sum(axis=-1)
+        return cell
+
+    assert compiled_in_full(check(make, data(make(), 4, (3,)), {}))
