@@ -244,7 +244,7 @@ class CallPlan:
             lead = cell.signals[name].lead
             places += [(name, step - lead if step <= lead else step - lead - T) for step in steps]
         boundary = {key: value for key, value in self.boundary.items() if key not in places}
-        if self.statics:  # initial values may be computed from them: those that the definition sets are kept
+        if cell.statics:  # initial values may be computed from them: those that the definition sets are kept
             return replace(self, inputs=replace(self.inputs, values={}, statics={}), statics={}, boundary={}, copies={})
         return replace(self, inputs=replace(self.inputs, values={}, boundary={}), boundary=boundary, places=places)
 

@@ -287,3 +287,16 @@ def test_a_static_that_adds_to_the_loss(write: Any, options: dict[str, Any]) -> 
     for leaf, gradient in zip(leaves, wanted):
         np.testing.assert_allclose(np.zeros(leaf.shape) if leaf.grad is None else leaf.grad,
                                    np.zeros(leaf.shape) if gradient is None else gradient, atol=1e-12)
+
+
+@pytest.mark.parametrize("start", [lambda e: np.ones(3), lambda e: np.tanh(e)], ids=["a number", "the static"])
+def test_a_static_that_no_equation_reads_is_other_data_at_the_next_call(start: Callable[[Any], Any]) -> None:
+    cell, W = Cell(), parameter("W", 3, 3)
+    x, e, h, L = cell.input("x", 3), cell.static("e", 3), cell.signal("h", 3), cell.signal("L", ())
+    h[t] = np.tanh(x[t] + W @ h[t-1])
+    h[0] = start(e)
+    L[t] = (h[t] ** 2).sum()
+    fast = cell.compile(loss="L")
+    for seed in range(3):
+        given = {"x": X, "e": np.random.default_rng(seed).normal(size=(2, 3))}
+        assert fast(**given).loss == pytest.approx(cell.unroll(**given)["L"].stack().sum().item(), rel=1e-12)
