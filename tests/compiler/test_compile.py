@@ -152,13 +152,14 @@ def gated(draw: st.DrawFn) -> Cell:
             return parameter(f"w{next(numbers)}", x.shape[0]) @ x
         if x.shape == (size,) and draw(st.booleans()):
             return parameter(f"w{next(numbers)}", size) * x
+        if draw(st.booleans()):
+            x = parameter(f"w{next(numbers)}", 2) * (parameter(f"w{next(numbers)}", 2, x.shape[0]) @ x)
         return parameter(f"w{next(numbers)}", size, x.shape[0]) @ x
 
     functions = [np.tanh, mg.sigmoid, mg.relu, lambda a: 1 - mg.sigmoid(a)]
     for i, size in enumerate(sizes):
         vectors = [x for x in (read(i), read(i)) if x.shape != ()]
-        term = weighed(read(i), size) if not vectors or size == () \
-            else parameter(f"W{i}", size, sum(x.shape[0] for x in vectors)) @ mg.concatenate(vectors, axis=-1)
+        term = weighed(read(i), size) if not vectors or size == () else weighed(mg.concatenate(vectors, axis=-1), size)
         total = term + weighed(read(i), size)
         value = draw(st.sampled_from(functions))(total)
         if draw(st.booleans()):
