@@ -151,6 +151,7 @@ class BufferPlan:
         alias_of: node -> the node that overwrites it, in the same array.
         inplace_of: node -> the slice of another value that it overwrites.
         extents: node that owns an array -> for how many steps.
+        carriers: the nodes whose value the next iteration reads from their buffer.
     """
 
     def __init__(self, lifetimes: Lifetimes) -> None:
@@ -160,6 +161,7 @@ class BufferPlan:
         self.alias_of: dict[Node, Node] = {}
         self.inplace_of: dict[Node, Node] = {}
         self.fixed = {*lifetimes.margins, *lifetimes.outputs}  # values that need an array of their own
+        self.carriers = {node.inputs[0] for node in lifetimes.carried}
         self._separate_lanes()
         self._place_operands()
         self._overwrite_operands()
@@ -259,27 +261,31 @@ class BufferPlan:
 
     # ---- concatenations
     def _place_operands(self) -> None:
-        """Compute the operands of a concatenation in their place: nothing is copied."""
+        """Compute the operands of a concatenation in their place: nothing is copied.
+
+        But a value that the next iteration finds in its buffer stays there: a concatenation may exist for several
+        steps, and one that is such a value is overwritten at once, after all have read it.
+        """
         for concat in self.lifetimes.nodes:
             start = 0
             for x in concat.inputs if isinstance(concat.op, ir.Concat) and concat.timed else ():
                 if self.lifetimes.computed_together(x, concat) and x not in self.slot_in and x not in self.lanes \
-                        and x not in self.fixed and not isinstance(x.op, (ir.View, ir.Input, ir.Number)):
+                        and x not in self.fixed and not isinstance(x.op, (ir.View, ir.Input, ir.Number)) \
+                        and not self.carriers.intersection((x, concat)):
                     self.slot_in[x] = concat, start
                 start += x.shape[0]
 
     # ---- in-place operations
     def _overwrite_operands(self) -> None:
         """Let the result of an elementwise operation overwrite an operand that nothing else reads."""
-        carriers = {node.inputs[0] for node in self.lifetimes.carried}
         for node in self.lifetimes.nodes:
-            if not node.op.elementwise or not node.timed or node in carriers:
+            if not node.op.elementwise or not node.timed or node in self.carriers:
                 continue
             part = next((x for x in node.inputs if self._is_unshared_slice(x, node)), None)
             if part is not None and node not in self.slot_in:
                 self.inplace_of[node] = part
                 continue
-            fitting = [x for x in node.inputs if self._may_overwrite(x, node) and x not in carriers
+            fitting = [x for x in node.inputs if self._may_overwrite(x, node) and x not in self.carriers
                        and not (x in self.inplace_of and node in self.fixed)]
             # an operand that exists for several steps is preferred: the other one then takes one step only
             longer = [x for x in fitting if self.lifetimes.extents[x] > Extent.ONE]

@@ -362,7 +362,7 @@ class Codegen:
     def rows(self, node: Node, ndim: int) -> str:
         """Return all steps, sequences and axes but the last `ndim` as one axis; a copy where they lie apart."""
         if node.ndim == ndim:
-            return self.flat(node)
+            return self.flat(node) if node.timed else self.ref(node)
         return f"{self.ref(node)}.reshape({', '.join(['-1', *map(str, node.shape[node.ndim - ndim:])])})"
 
     def lanes(self, node: Node, lanes: int) -> str:

@@ -213,9 +213,16 @@ def _product(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
         return _batched_product(node, grad)
     if isinstance(node.op, ops.MatVec):
         W, x = node.inputs
-        return [Node(ir.SumOfOuter(), (grad, x), W.shape, False), Node(MATMUL, (grad, W), x.shape, True)]
+        return [_sum_of_outer(grad, x, W), Node(MATMUL, (grad, W), x.shape, True)]
     x, W = node.inputs
-    return [Node(MATVEC, (W, grad), x.shape, True), Node(ir.SumOfOuter(), (x, grad), W.shape, False)]
+    return [Node(MATVEC, (W, grad), x.shape, True), _sum_of_outer(x, grad, W)]
+
+
+def _sum_of_outer(a: Node, b: Node, of: Node) -> Node:
+    """Return the gradient of a weight. Where an operand is a static, the other one is summed over the steps first."""
+    if is_static(a) or is_static(b):
+        a, b = (x if is_static(x) else Node(ir.SumOverTime(), (x,), x.shape, False, x.name) for x in (a, b))
+    return Node(ir.SumOfOuter(), (a, b), of.shape, False)
 
 
 def _batched_product(node: Node, grad: Node) -> Grads:
@@ -227,18 +234,18 @@ def _batched_product(node: Node, grad: Node) -> Grads:
     a, b = node.inputs
     kind = product_kind(node)
     if kind == (2, 1):
-        return [outer(grad, b), apply(VECMAT, grad, a) if b.timed else Node(ir.SumOfOuter(), (grad, a), b.shape, False)]
+        return [outer(grad, b), apply(VECMAT, grad, a) if b.timed else _sum_of_outer(grad, a, b)]
     if kind == (1, 2):
         return [Node(MATVEC, (b, grad), a.shape, True), outer(a, grad) if b.timed else
-                Node(ir.SumOfOuter(), (a, grad), b.shape, False)]
+                _sum_of_outer(a, grad, b)]
     if kind == (1, 1):
-        return [Node(MUL, (grad, y), y.shape, True) if x.timed else Node(ir.SumOfOuter(), (grad, y), x.shape, False)
+        return [Node(MUL, (grad, y), y.shape, True) if x.timed else _sum_of_outer(grad, y, x)
                 for x, y in ((a, b), (b, a))]
     if kind == (2, 2):
         of_a = Node(MATMUL, (grad, transposed(b)), a.shape, True) if a.timed else \
-            Node(ir.SumOfOuter(), (transposed(grad), transposed(b)), a.shape, False)
+            _sum_of_outer(transposed(grad), transposed(b), a)
         of_b = Node(MATMUL, (transposed(a), grad), b.shape, True) if b.timed else \
-            Node(ir.SumOfOuter(), (a, grad), b.shape, False)
+            _sum_of_outer(a, grad, b)
         return [of_a, of_b]
     return None
 
@@ -353,7 +360,8 @@ def _for_each_repeat(term: Node, x: Node, node: Node) -> Node:
 
 def _over_time(term: Node) -> Node:
     """Return the sum of a term over all steps for each sequence; of outer products as one product of matrices."""
-    if isinstance(term.op, ops.Mul) and all(isinstance(x.op, ir.Part) for x in term.inputs):
+    if isinstance(term.op, ops.Mul) and all(isinstance(x.op, ir.Part) for x in term.inputs) \
+            and not any(is_static(x.inputs[0]) for x in term.inputs):
         column, row = term.inputs
         if column.op.index == (None,) and row.op.index == (None, slice(None)):
             return Node(ir.OuterOverTime(), (*column.inputs, *row.inputs), term.shape, False, term.name)

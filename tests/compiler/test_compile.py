@@ -179,6 +179,46 @@ def test_gates_of_any_kind_and_size(cell: Cell, options: dict[str, Any]) -> None
     assert_equal(cell, data(cell, 4, (3,)), rtol=1e-10, **options)
 
 
+MULTIPLES: dict[str, Callable[..., Any]] = {
+    "a weight of the same product": lambda h, x, A, B, p: A @ (p * (np.hstack([B, A]) @ mg.concatenate([h, h]))),
+    "two weights": lambda h, x, A, B, p: np.tanh(p * (A @ h) + 2 * p * (B @ h)),
+    "a weight and an input": lambda h, x, A, B, p: np.tanh(p * (A @ h) + x * (B @ h)),
+    "the state joined with itself": lambda h, x, A, B, p: np.tanh(np.hstack([A, B]) @ mg.concatenate([h, h]) + p * h),
+}
+
+
+@pytest.mark.parametrize("form", MULTIPLES)
+def test_a_gradient_that_several_matrices_multiply(form: str) -> None:
+    A, B, p = parameter("A", 2, 2), parameter("B", 2, 2), parameter("p", 2)
+    cell = Cell("multiples")
+    x, h = cell.input("x", 2), cell.signal("h", 2)
+    h[t] = x[t] + MULTIPLES[form](h[t-1], x[t], A, B, p)
+    assert_equal(with_loss(cell), data(cell, 4, (3,)))
+
+
+RESIDUAL: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # a from a[t-1] and B b[t-1]; b from C b[t-1], a
+    "inside of both": (lambda a, y: np.tanh(y + a), lambda z, a: np.tanh(z + a)),
+    "a gate": (lambda a, y: np.tanh(y + a), lambda z, a: np.tanh(z) * a),
+    "linear": (lambda a, y: y + a, lambda z, a: np.tanh(z + a)),
+    "outside": (lambda a, y: 0.5 * np.tanh(y) + a, lambda z, a: 0.5 * np.tanh(z) + a),
+    "scaled": (lambda a, y: 0.5 * np.tanh(y + a), lambda z, a: np.tanh(mg.where(z > 0.1, z, 0.2 * z) + a)),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"lengths": [4, 1, 3]}, {"chunks": 2}], ids=str)
+@pytest.mark.parametrize("form", RESIDUAL)
+def test_a_state_that_is_added_to_its_successor_and_a_vector_that_two_layers_multiply(form: str, options: Any) -> None:
+    """The gradients of both layers are joined, and that of the first is also carried to the step before."""
+    first, second = RESIDUAL[form]
+    B, C = parameter("B", 3, 3), parameter("C", 3, 3)
+    cell = Cell("residual")
+    x, a, b, L = cell.input("x", 3), cell.signal("a", 3), cell.signal("b", 3), cell.signal("L", ())
+    a[t] = first(a[t-1], B @ b[t-1])
+    b[t] = second(C @ b[t-1], a[t]) + x[t]
+    L[t] = (a[t] * a[t] + b[t] * b[t]).sum(axis=-1)
+    assert_equal(cell, data(cell, 4, (3,)), **options)
+
+
 CELLS: dict[str, Callable[[Cell, Any, Any], Any]] = {
     "elman": lambda c, x, rng: cells.elman(c, x, 4, name="r", rng=rng, biases=2),
     "neurons": lambda c, x, rng: cells.neurons(c, x, 4, name="r", rng=rng),

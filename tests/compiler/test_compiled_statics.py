@@ -300,3 +300,22 @@ def test_a_static_that_no_equation_reads_is_other_data_at_the_next_call(start: C
     for seed in range(3):
         given = {"x": X, "e": np.random.default_rng(seed).normal(size=(2, 3))}
         assert fast(**given).loss == pytest.approx(cell.unroll(**given)["L"].stack().sum().item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"lengths": [5, 2]}, {"chunks": 2}, {"last": 2}], ids=str)
+def test_a_static_that_is_joined_with_the_state(options: dict[str, Any]) -> None:
+    """As the context of a decoder: the weight's columns for it get one outer product for each sequence."""
+    cell, W, V = Cell(), parameter("W", 3, 9), parameter("V", 3, 6)
+    x, e, h, L = cell.input("x", 3), cell.static("e", 3), cell.signal("h", 3), cell.signal("L", ())
+    h[t] = np.tanh(W @ np.concatenate([e, x[t], h[t-1]])) * mg.sigmoid(V @ np.concatenate([h[t-1], 2 * e]))
+    L[t] = (h[t] ** 2).sum()
+    given = {"x": X, "e": mg.Tensor(RNG.normal(size=(2, 3)), requires_grad=True, name="e")}
+    leaves = [W, V, given["e"]]
+    steps = np.arange(5)[:, None] < np.array(options.get("lengths", [5, 5]))
+    (cell.unroll(**given, **options)["L"].stack() * steps).sum().backward()
+    wanted = [leaf.grad for leaf in leaves]
+    for leaf in leaves:
+        leaf.grad = None
+    cell.compile(loss="L")(**given, **options)
+    for leaf, gradient in zip(leaves, wanted):
+        np.testing.assert_allclose(leaf.grad, gradient, rtol=1e-11)

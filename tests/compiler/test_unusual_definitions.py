@@ -510,22 +510,3 @@ def test_a_bias_whose_gradient_at_each_step_is_that_of_the_loss_alone() -> None:
     cell, data = definition(), np.ones((4, 2, 3))
     assert cell.compile(loss="L")(x=data).loss == cell.unroll(x=data)["L"].stack().sum().item()
     np.testing.assert_array_equal(cell.parameters["a"].grad, np.full(3, 4.0 * 2))
-
-
-MULTIPLES: dict[str, Callable[..., Any]] = {
-    "a weight of the same product": lambda h, x, A, B, C, p: A @ (p * (np.hstack([B, C]) @ np.concatenate([h, h]))),
-    "two weights": lambda h, x, A, B, C, p: np.tanh(p * (A @ h) + 2 * p * (B @ h)),
-    "a weight and an input": lambda h, x, A, B, C, p: np.tanh(p * (A @ h) + x * (B @ h)),
-}
-
-
-@pytest.mark.parametrize("form", MULTIPLES)
-def test_a_gradient_that_several_matrices_multiply_times_weights(form: str) -> None:
-    rng = np.random.default_rng(0)
-    A, B, C, p = (mg.Tensor(rng.normal(size=shape) / 2, requires_grad=True, name=name)
-                  for name, shape in (("A", (2, 2)), ("B", (2, 2)), ("C", (2, 2)), ("p", (2,))))
-    cell = Cell()
-    x, h, L = cell.input("x", 2), cell.signal("h", 2), cell.signal("L", ())
-    h[t] = x[t] + MULTIPLES[form](h[t-1], x[t], A, B, C, p)
-    L[t] = (h[t] * h[t]).sum(axis=-1)
-    assert_as_unrolled(cell, {"x": X})
