@@ -431,13 +431,15 @@ def _result_samples(op: Op, inputs: tuple[Any, ...], written: Op) -> Samples | N
         one = op.result_shape(*first)
         return one, one if second == first else op.result_shape(*second)
     except (ValueError, TypeError, IndexError) as error:
-        if second != first:  # an open length may have to be one of those that are known
-            for length in dict.fromkeys(n for shape in first for n in shape if n != UNBOUND[0]):
+        if second != first:  # an open length, or one that follows from it, may have to be one of those that are known
+            pairs = [list(zip(*samples)) for samples in zip(first, second)]
+            for length in dict.fromkeys(n for shape in pairs for n, other in shape if n == other):
                 with contextlib.suppress(ValueError, TypeError, IndexError):
-                    fitted = ([length if n == UNBOUND[0] else n for n in shape] for shape in first)
-                    one = op.result_shape(*map(tuple, fitted))
+                    one = op.result_shape(*(tuple(n if n == other else length for n, other in shape)
+                                            for shape in pairs))
                     return one, one
-            words = re.sub(rf"\b{UNBOUND[0]}\b", "any", str(_as_for_one(error, written, inputs)))
+            opened = "|".join(dict.fromkeys(str(n) for shape in pairs for n, other in shape if n != other))
+            words = re.sub(rf"\b({opened})\b", "any", str(_as_for_one(error, written, inputs)))
             raise operation_error(type(error)(words), written, _labelled(inputs)) from None
         raise operation_error(_as_for_one(error, written, inputs), written, _labelled(inputs)) from None
 

@@ -494,19 +494,52 @@ class Generator:
         return replace(case, **changes)
 
 
+class Layers(Generator):
+    """A random case of layers: matrices that share a vector, gates, states that are added, joined vectors.
+
+    The passes of the compiler join these or keep them in a buffer; the expressions of other cases rarely have them.
+    """
+
+    def equation(self, shape: Shape) -> str:
+        self.readable = self.rng.sample(self.readable, min(3, len(self.readable)))
+        total = " + ".join(self._term(shape) for _ in range(self.pick([1, 2, 2, 3])))
+        text = f"{self.pick(SMOOTH[:3] if self.chance(0.7) else ['', '0.5 * '])}({total})"
+        if self.chance(0.4):
+            text = f"{text} * {self.pick(SMOOTH[:3])}({self._term(shape)})"
+        return f"{text} + {self._term(shape)}" if self.chance(0.3) else text
+
+    def _term(self, shape: Shape) -> str:
+        """Return a read, as it is or multiplied by parameters."""
+        kind = self.rng.randrange(6)
+        direct = self.read(shape)
+        if direct is not None and kind < 3:
+            return [direct, f"{self.parameter(shape)} * {direct}", f"{self.parameter(())} * {direct}"][kind]
+        vectors = [(name, k) for name, k in self.readable if self.shapes[name]]
+        if not shape or not vectors:
+            return self.read_as(shape)
+        joined = [self.pick(vectors)] * self.pick([1, 1, 2])
+        if self.chance(0.2):
+            joined.append(self.pick(vectors))
+        width = sum(self.shapes[name][0] for name, _ in joined)
+        reads = ", ".join(f"{name}[{moved('t', k)}]" for name, k in joined)
+        x = f"np.concatenate([{reads}], axis=-1)" if len(joined) > 1 else reads
+        if kind == 5:
+            width, x = shape[0], f"({self.parameter(shape)} * ({self.matrix((shape[0], width))} @ {x}))"
+        return f"{self.matrix((shape[0], width))} @ {x}"
+
+
 def _off(flags: Any) -> Any:
     if isinstance(flags, list):
         return [_off(x) for x in flags]
     return type(flags)(0)
 
 
-def random_case(seed: int) -> Case:
+def random_case(seed: int, kind: type[Generator] = Generator) -> Case:
     """Return the case of a seed."""
     number = seed
     while True:
         try:
-            generator = Generator(number)
-            return generator.case()
+            return kind(number).case()
         except NotComputable:
             number += 1_000_003
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from description import Case, parameter_of, parsed, program_text
 from engines import fits, problems, run_case
-from generator import random_case
+from generator import Generator, Layers, random_case
 from kept import BOTH, KEPT, OPEN
 from shrink import shrink
 
@@ -30,10 +30,10 @@ def test_kept_cases(name: str, engine: str) -> None:
     assert problems(KEPT[name].case, engine) == []
 
 
-def failing(seeds: Iterable[int], engines: tuple[str, ...] = BOTH) -> str:
+def failing(seeds: Iterable[int], engines: tuple[str, ...] = BOTH, kind: type[Generator] = Generator) -> str:
     """Return a minimal program for the first failure among random cases; "" without failures."""
     for seed in seeds:
-        case = random_case(seed)
+        case = random_case(seed, kind)
         for failure in run_case(case, engines).failures:
             small = shrink(case, failure.kind, 5)
             engine = failure.kind.split()[0]
@@ -47,6 +47,11 @@ def test_random_cases() -> None:
     assert not message, message
 
 
+def test_random_layers() -> None:
+    message = failing(SEEDS, kind=Layers)
+    assert not message, message
+
+
 def test_random_cases_step_by_step() -> None:
     seeds = [seed for seed in STREAMED if fits(random_case(seed), "stream")]
     assert len(seeds) > 25
@@ -57,6 +62,12 @@ def test_random_cases_step_by_step() -> None:
 @pytest.mark.slow
 def test_many_random_cases() -> None:
     message = failing(MANY, (*BOTH, "stream"))
+    assert not message, message
+
+
+@pytest.mark.slow
+def test_many_random_layers() -> None:
+    message = failing(MANY, (*BOTH, "stream"), Layers)
     assert not message, message
 
 

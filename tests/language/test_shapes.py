@@ -160,6 +160,27 @@ def test_an_open_length_in_a_message_is_any() -> None:
         s + h[t-1]
 
 
+@pytest.mark.parametrize("write", [
+    lambda x, h, W: W @ np.concatenate([x, h]), lambda x, h, W: W @ np.concatenate([x, x]),
+    lambda x, h, W: np.concatenate([x, h]) @ W.T, lambda x, h, W: W @ (W[0] * np.concatenate([h, x])),
+    lambda x, h, W: W @ (np.concatenate([x, h]) + np.ones(4))])
+def test_a_length_that_follows_from_an_open_one_is_that_which_fits(write: Any) -> None:
+    cell, W = Cell(), mg.Tensor(np.arange(8.0).reshape(2, 4), requires_grad=True, name="W")
+    x, h = cell.input("x"), cell.signal("h", 2)
+    h[t] = np.tanh(write(x[t], h[t-1], W))
+    assert cell.unroll(x=np.ones((3, 1, 2)))["h"].stack().shape == (3, 1, 2)
+    for call in (cell.unroll, cell.compile()):
+        with pytest.raises(ValueError, match=r"\n  in \w+\(\) at test_shapes\.py:\d+, of\n"):
+            call(x=np.ones((3, 1, 3)))
+
+
+def test_a_length_that_follows_from_an_open_one_is_any_in_a_message() -> None:
+    cell = Cell()
+    x, h = cell.input("x"), cell.signal("h", 2)
+    with pytest.raises(ValueError, match=r"shape \(any, 2\) can't multiply vectors of shape \(3,\)"):
+        np.outer(np.concatenate([x[t], h[t-1]]), h[t-1]) @ np.ones(3)
+
+
 @pytest.mark.parametrize("write, words, name", [
     (lambda x, y: np.swapaxes(x, 0, 1), "axis 1 is out of bounds", "np.swapaxes"),
     (lambda x, y: x.swapaxes(0, 1), "axis 1 is out of bounds", "np.swapaxes"),
