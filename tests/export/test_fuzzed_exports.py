@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 from engines import problems
+from generator import Layers
 from kept import EXPORTS, KEPT
 from test_recurrences import failing, kept
 
@@ -27,6 +28,13 @@ def test_kept_cases(name: str, engine: str) -> None:
 def test_random_cases(engine: str) -> None:
     pytest.importorskip(LIBRARIES[engine])
     message = failing(FEW[engine], (engine,))
+    assert not message, message
+
+
+@pytest.mark.parametrize("engine", EXPORTS)
+def test_random_layers(engine: str) -> None:
+    pytest.importorskip(LIBRARIES[engine])
+    message = failing(FEW[engine], (engine,), Layers)
     assert not message, message
 
 
