@@ -236,16 +236,14 @@ def _batched_product(node: Node, grad: Node) -> Grads:
     if kind == (2, 1):
         return [outer(grad, b), apply(VECMAT, grad, a) if b.timed else _sum_of_outer(grad, a, b)]
     if kind == (1, 2):
-        return [Node(MATVEC, (b, grad), a.shape, True), outer(a, grad) if b.timed else
-                _sum_of_outer(a, grad, b)]
+        return [Node(MATVEC, (b, grad), a.shape, True), outer(a, grad) if b.timed else _sum_of_outer(a, grad, b)]
     if kind == (1, 1):
         return [Node(MUL, (grad, y), y.shape, True) if x.timed else _sum_of_outer(grad, y, x)
                 for x, y in ((a, b), (b, a))]
     if kind == (2, 2):
-        of_a = Node(MATMUL, (grad, transposed(b)), a.shape, True) if a.timed else \
-            _sum_of_outer(transposed(grad), transposed(b), a)
-        of_b = Node(MATMUL, (transposed(a), grad), b.shape, True) if b.timed else \
-            _sum_of_outer(a, grad, b)
+        of_a = Node(MATMUL, (grad, transposed(b)), a.shape, True) if a.timed \
+            else _sum_of_outer(transposed(grad), transposed(b), a)
+        of_b = Node(MATMUL, (transposed(a), grad), b.shape, True) if b.timed else _sum_of_outer(a, grad, b)
         return [of_a, of_b]
     return None
 
@@ -360,8 +358,7 @@ def _for_each_repeat(term: Node, x: Node, node: Node) -> Node:
 
 def _over_time(term: Node) -> Node:
     """Return the sum of a term over all steps for each sequence; of outer products as one product of matrices."""
-    if isinstance(term.op, ops.Mul) and all(isinstance(x.op, ir.Part) for x in term.inputs) \
-            and not any(is_static(x.inputs[0]) for x in term.inputs):
+    if isinstance(term.op, ops.Mul) and all(isinstance(x.op, ir.Part) for x in term.inputs):
         column, row = term.inputs
         if column.op.index == (None,) and row.op.index == (None, slice(None)):
             return Node(ir.OuterOverTime(), (*column.inputs, *row.inputs), term.shape, False, term.name)

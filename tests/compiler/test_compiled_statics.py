@@ -302,15 +302,26 @@ def test_a_static_that_no_equation_reads_is_other_data_at_the_next_call(start: C
         assert fast(**given).loss == pytest.approx(cell.unroll(**given)["L"].stack().sum().item(), rel=1e-12)
 
 
+JOINED: dict[str, Callable[..., Any]] = {
+    "with the state": lambda x, h, e, S, W, V: W @ np.concatenate([e, x, h]),
+    "twice": lambda x, h, e, S, W, V: W @ np.concatenate([e, x, h]) * mg.sigmoid(V @ np.concatenate([h, 2 * e])),
+    "as the context of a gate": lambda x, h, e, S, W, V: x * (V @ np.concatenate([e, h])),
+    "a matrix with the data": lambda x, h, e, S, W, V: (S + x) @ e + h,
+    "a matrix with the state": lambda x, h, e, S, W, V: (S + h) @ x + e @ (S * h),
+}
+
+
 @pytest.mark.parametrize("options", [{}, {"lengths": [5, 2]}, {"chunks": 2}, {"last": 2}], ids=str)
-def test_a_static_that_is_joined_with_the_state(options: dict[str, Any]) -> None:
-    """As the context of a decoder: the weight's columns for it get one outer product for each sequence."""
+@pytest.mark.parametrize("form", JOINED)
+def test_a_static_that_is_joined(form: str, options: dict[str, Any]) -> None:
+    """Its gradients, and those of the weights' columns for it, are sums over the steps."""
     cell, W, V = Cell(), parameter("W", 3, 9), parameter("V", 3, 6)
-    x, e, h, L = cell.input("x", 3), cell.static("e", 3), cell.signal("h", 3), cell.signal("L", ())
-    h[t] = np.tanh(W @ np.concatenate([e, x[t], h[t-1]])) * mg.sigmoid(V @ np.concatenate([h[t-1], 2 * e]))
+    x, e, S = cell.input("x", 3), cell.static("e", 3), cell.static("S", (3, 3))
+    h, L = cell.signal("h", 3), cell.signal("L", ())
+    h[t] = np.tanh(JOINED[form](x[t], h[t-1], e, S, W, V))
     L[t] = (h[t] ** 2).sum()
-    given = {"x": X, "e": mg.Tensor(RNG.normal(size=(2, 3)), requires_grad=True, name="e")}
-    leaves = [W, V, given["e"]]
+    given = {"x": X, "e": tensor((2, 3), "e"), "S": tensor((2, 3, 3), "S")}
+    leaves = [W, V, given["e"], given["S"]]
     steps = np.arange(5)[:, None] < np.array(options.get("lengths", [5, 5]))
     (cell.unroll(**given, **options)["L"].stack() * steps).sum().backward()
     wanted = [leaf.grad for leaf in leaves]
@@ -318,4 +329,6 @@ def test_a_static_that_is_joined_with_the_state(options: dict[str, Any]) -> None
         leaf.grad = None
     cell.compile(loss="L")(**given, **options)
     for leaf, gradient in zip(leaves, wanted):
-        np.testing.assert_allclose(leaf.grad, gradient, rtol=1e-11)
+        assert (leaf.grad is None) == (gradient is None)
+        if gradient is not None:
+            np.testing.assert_allclose(leaf.grad, gradient, rtol=1e-11, atol=1e-12)
