@@ -183,6 +183,8 @@ def fast(session: nox.Session) -> None:
     """Test the backend "numba": its own tests, and others with every program compiled by it: some minutes."""
     install(session, "dev", "fast")
     session.run("python", "-m", "pytest", "-n", "auto", "tests/fast", "-m", "slow or not slow")
+    session.run("python", "-m", "pytest", "-n", "auto", "tests/fast/test_random_loops.py", "-m", "slow or not slow",
+                env={"NUMBA_DISABLE_JIT": "1"})
     session.run("python", "-m", "pytest", "-n", "auto", "-p", "all_numba", *BY_NUMBA,
                 env={"PYTHONPATH": str(ROOT / "tests" / "helpers")})
 

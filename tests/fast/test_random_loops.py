@@ -1,0 +1,36 @@
+"""The fuzzer's random cases with the backend "numba"; many of them where Python runs the generated loops itself.
+
+    NUMBA_DISABLE_JIT=1 python -m pytest tests/fast/test_random_loops.py -m "slow or not slow"
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
+from generator import Generator, Layers
+from test_recurrences import failing
+
+numba = pytest.importorskip("numba")
+pytest.importorskip("scipy")
+pytest.importorskip("platformdirs")
+
+FEW = range(4)  # each is compiled for some seconds
+
+
+@pytest.mark.parametrize("kind", [Generator, Layers])
+def test_random_cases(kind: type[Generator]) -> None:
+    message = failing(FEW, ("numba",), kind)
+    assert not message, message
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="each is compiled for some seconds")
+@pytest.mark.parametrize("first", [1000, 1300])
+@pytest.mark.parametrize("kind", [Generator, Layers])
+def test_many_random_cases(kind: type[Generator], first: int) -> None:
+    message = failing(range(first, first + 300), ("numba",), kind)
+    assert not message, message
