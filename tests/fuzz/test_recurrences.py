@@ -49,7 +49,7 @@ def test_random_cases() -> None:
 
 
 def test_random_layers() -> None:
-    message = failing(SEEDS, kind=Layers)
+    message = failing(SEEDS[:20], kind=Layers)
     assert not message, message
 
 
