@@ -6,14 +6,12 @@ shapes are known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from minigrad import Op, Tensor, ops
-from minigrad.errors import operation_error
 from minigrad.operators import ADD, WHERE
-from minigrad.settings import override
 from rnn.language.cycles import check
 from rnn.language.dependencies import (
     DefinitionError,
@@ -25,16 +23,7 @@ from rnn.language.dependencies import (
     static_expressions,
 )
 from rnn.language.equations import Definition, Equation, Signal
-from rnn.language.expressions import (
-    Apply,
-    Expression,
-    Operand,
-    Read,
-    Static,
-    StepNumber,
-    is_static,
-    operands_without_type,
-)
+from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, is_static, operands_without_type
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
@@ -170,7 +159,7 @@ class Lowered:
             regular, label = number(part.op.regular), f"{equation.signal.name}_regular"
             operands = tuple(Node(WHERE, (self.mask, x, regular), x.shape, True, label, part.origin) if x.timed else x
                              for x in operands)
-        shape = _shape(part, operands)
+        shape = part.shape if part.shape is not None else part.op.result_shape(*(x.shape for x in operands))
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
         return Node(part.op, operands, shape, True, name, part.origin)
@@ -245,24 +234,6 @@ def static_nodes(cell: Definition, shapes: Mapping[str, Shape], among: Iterable[
             shape = part.op.result_shape(*(x.shape for x in operands))
             found[id(part)] = Node(part.op, operands, shape, True, None, part.origin)
     return found
-
-
-def _shape(part: Apply, operands: Sequence[Node]) -> Shape:
-    """Return the shape of a value, from those of the data where a length was open when the equation was written.
-
-    Raises:
-        ValueError, TypeError, IndexError: if they don't fit.
-    """
-    assert part.op is not None
-    if part.shape is not None and all(x.shape is not None for x in part.inputs if isinstance(x, Expression)):
-        return part.shape
-    try:
-        return part.op.result_shape(*(x.shape for x in operands))
-    except (ValueError, TypeError, IndexError) as error:
-        named = [Operand(x.label, str(node.shape), x.origin) for x, node in zip(part.inputs, operands)
-                 if isinstance(x, (Expression, Tensor))]
-        with override(origin=part.origin):
-            raise operation_error(error, part.op, named) from None
 
 
 def _typed(part: Apply, operands: list[Node]) -> tuple[Node, ...]:

@@ -15,11 +15,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from minigrad import Tensor, ops
+from minigrad.errors import operation_error
 from minigrad.provenance import call_site
+from minigrad.settings import override
 
 from .equations import Definition, Equation, Signal
-from .expressions import Apply, Expression, Read, Shape, Static, T, Time, t
-from .formula import to_text
+from .expressions import Apply, Expression, Operand, Read, Shape, Static, T, Time, t
 from .graphs import longest_paths, postorder
 
 Result = TypeVar("Result")
@@ -222,7 +223,7 @@ def expression_shapes(cell: Definition, given: Mapping[str, Shape]) -> dict[int,
                 if shape is None:
                     raise DefinitionError(f"{x.signal.name} is read at {equation.origin} before its size is known: "
                                           f"declare it, .signal({x.signal.name!r}, size) at {x.signal.origin}")
-            elif isinstance(x, Apply) and x.shape is None:
+            elif isinstance(x, Apply) and any(getattr(part, "shape", ()) is None for part in (x, *x.inputs)):
                 shape = _result_shape(x, [found[id(part)] for part in x.inputs])
             else:
                 shape = given[x.name] if isinstance(x, Static) else np.shape(x) if isinstance(x, (bool, int, float)) \
@@ -248,8 +249,10 @@ def _result_shape(x: Apply, shapes: list[Shape]) -> Shape:
     try:
         return x.op.result_shape(*shapes)
     except (ValueError, TypeError, IndexError) as error:
-        rows = [f"    {to_text(operand)}  {shape}" for operand, shape in zip(x.inputs, shapes)]
-        raise OpenShapeError("\n".join([f"{error}", f"  in {x.written or x.op!r} at {x.origin}, of", *rows])) from None
+        operands = [Operand(part.label, str(shape), part.origin) for part, shape in zip(x.inputs, shapes)
+                    if isinstance(part, (Expression, Tensor))]
+        with override(origin=x.origin):
+            raise OpenShapeError(str(operation_error(error, x.written or x.op, operands))) from None
 
 
 def check_open_shapes(cell: Definition, given: Mapping[str, Shape]) -> None:

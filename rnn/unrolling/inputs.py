@@ -321,14 +321,13 @@ def _batch_and_shapes(cell: Definition, T: int, declared: Mapping[str, Signal], 
 
 
 def _check_open_lengths(cell: Definition, shapes: Mapping[str, Shape], origin: Origin) -> None:
-    """Check the equations with the lengths that the data of statics have; beside arrays, those of inputs too.
+    """Check the equations with the lengths that the data have.
 
     Raises:
         ValueError: where lengths that the definition leaves open don't fit.
     """
     found = {name: shapes[name] for name, static in cell.statics.items() if None in static.lengths}
-    if any(signal.samples and len(signal.samples[0]) > 1 for signal in cell.signals.values()):
-        found |= {name: shapes[name] for name, signal in cell.signals.items() if signal.given and signal.shape is None}
+    found |= {name: shapes[name] for name, signal in cell.signals.items() if signal.given and signal.shape is None}
     if not found:
         return
     given = ", ".join(f"{name} {shape}" for name, shape in found.items())

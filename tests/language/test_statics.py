@@ -137,8 +137,8 @@ def test_a_shape_with_an_open_length_is_named_where_it_does_not_fit() -> None:
 @pytest.mark.parametrize("call", [unrolled, compiled])
 def test_open_lengths_that_disagree_are_named_in_terms_of_one_sequence(call: Any) -> None:
     with pytest.raises(ValueError, match=r"shapes \(6,\) \(5,\).*\n  in Where\(\) at test_statics\S+, of\n"
-                       r" +valid +\(6,\)\n +enc @ \(W @ s\[t-1\]\) +\(5,\)(.|\n)*have to fit; for one sequence they "
-                       r"are enc \(5, 3\), valid \(6,\) \(at test_statics"):
+                       r" +valid +\(6,\)  made at .*\n +enc @ \(W @ s\[t-1\]\) +\(5,\)(.|\n)*have to fit; for one "
+                       r"sequence they are enc \(5, 3\), valid \(6,\) \(at test_statics"):
         call(attention(), x=X, enc=np.ones((2, 5, 3)), valid=np.ones((2, 6), bool))
 
 
