@@ -16,7 +16,7 @@ from shrink import shrink
 SEEDS = range(60)
 STREAMED = range(250)
 MANY = range(1000, 4000)
-LAYERED = range(1000, 2000)
+LAYERED = range(1000, 1600)
 
 
 def kept(engines: tuple[str, ...]) -> list[object]:
