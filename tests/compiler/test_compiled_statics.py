@@ -43,23 +43,27 @@ def total_loss(run: Any) -> mg.Tensor:
     return mg.stack(losses).sum()
 
 
+def gradients(tensors: list[mg.Tensor], call: Callable[[], Any]) -> list[Any]:
+    """Return the gradients that a call adds."""
+    for x in tensors:
+        x.grad = None
+    call()
+    return [x.grad for x in tensors]
+
+
 def assert_same(cell: Cell, fast: Any, extra: Any = (), **data: Any) -> None:
     """Compare values and gradients of a compiled program with those of the unrolled graph."""
     tensors = [*cell.parameters.values(), *extra]
-    for x in tensors:
-        x.grad = None
     run = cell.unroll(**data)
-    total_loss(run).backward()
-    expected = [x.grad for x in tensors]
-    for x in tensors:
-        x.grad = None
-    _, outputs = fast(**data)
+    expected = gradients(tensors, total_loss(run).backward)
+    outputs: dict[str, Any] = {}
+    computed = gradients(tensors, lambda: outputs.update(fast(**data).outputs))
     for name in outputs:
         np.testing.assert_allclose(outputs[name], run[name].stack().data, atol=1e-12, err_msg=name)
-    for x, gradient in zip(tensors, expected):
-        gradient = np.zeros(x.shape) if gradient is None else gradient  # cut off
-        found = np.zeros(x.shape) if x.grad is None else x.grad
-        np.testing.assert_allclose(found, gradient, rtol=1e-9, atol=1e-11, err_msg=str(x.name))
+    for x, wanted, found in zip(tensors, expected, computed):
+        wanted = np.zeros(x.shape) if wanted is None else wanted  # cut off
+        found = np.zeros(x.shape) if found is None else found
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-11, err_msg=str(x.name))
 
 
 @pytest.mark.parametrize("options", [{}, {"lengths": [5, 3]}, {"mask": [[1, 1], [0, 1], [1, 1], [1, 0], [1, 0]]},
@@ -279,14 +283,11 @@ def test_a_static_that_adds_to_the_loss(write: Any, options: dict[str, Any]) -> 
     L[t] = write(V @ x[t], V, e, E, k)
     given = {"x": data, "e": mg.Tensor(rng.normal(size=(3, 2)), requires_grad=True), "k": np.array([1, 0, 3])}
     leaves = [*cell.parameters.values(), given["e"]]
-    (cell.unroll(**given, **options)["L"].stack() * steps).sum().backward()
-    wanted = [leaf.grad for leaf in leaves]
-    for leaf in leaves:
-        leaf.grad = None
-    cell.compile(loss="L")(**given, **options)
-    for leaf, gradient in zip(leaves, wanted):
-        np.testing.assert_allclose(np.zeros(leaf.shape) if leaf.grad is None else leaf.grad,
-                                   np.zeros(leaf.shape) if gradient is None else gradient, atol=1e-12)
+    wanted = gradients(leaves, (cell.unroll(**given, **options)["L"].stack() * steps).sum().backward)
+    found = gradients(leaves, lambda: cell.compile(loss="L")(**given, **options))
+    for leaf, gradient, other in zip(leaves, found, wanted):
+        np.testing.assert_allclose(np.zeros(leaf.shape) if gradient is None else gradient,
+                                   np.zeros(leaf.shape) if other is None else other, atol=1e-12)
 
 
 @pytest.mark.parametrize("start", [lambda e: np.ones(3), lambda e: np.tanh(e)], ids=["a number", "the static"])
@@ -323,12 +324,9 @@ def test_a_static_that_is_joined(form: str, options: dict[str, Any]) -> None:
     given = {"x": X, "e": tensor((2, 3), "e"), "S": tensor((2, 3, 3), "S")}
     leaves = [W, V, given["e"], given["S"]]
     steps = np.arange(5)[:, None] < np.array(options.get("lengths", [5, 5]))
-    (cell.unroll(**given, **options)["L"].stack() * steps).sum().backward()
-    wanted = [leaf.grad for leaf in leaves]
-    for leaf in leaves:
-        leaf.grad = None
-    cell.compile(loss="L")(**given, **options)
-    for leaf, gradient in zip(leaves, wanted):
-        assert (leaf.grad is None) == (gradient is None)
-        if gradient is not None:
-            np.testing.assert_allclose(leaf.grad, gradient, rtol=1e-11, atol=1e-12)
+    wanted = gradients(leaves, (cell.unroll(**given, **options)["L"].stack() * steps).sum().backward)
+    found = gradients(leaves, lambda: cell.compile(loss="L")(**given, **options))
+    for gradient, other in zip(found, wanted):
+        assert (gradient is None) == (other is None)
+        if other is not None:
+            np.testing.assert_allclose(gradient, other, rtol=1e-11, atol=1e-12)

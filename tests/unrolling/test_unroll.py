@@ -603,7 +603,7 @@ def test_sizes_found_only_with_the_data_name_the_equation() -> None:
     y[t] = W @ x[t]
     line = above()
     message, call = unrolling(cell, x=np.ones((6, 2, 5)))
-    assert "shape (4, 3) can't multiply vectors of shape (5,)" in message and f"() at {line}" in message
+    assert "shape (4, 3) can't multiply vectors of shape (5,)" in message and f"MatMul() at {line}" in message
     assert re.search(rf"x\[t\]  \(5,\)    made at {line}\n.*they are x \(5,\) \(at {call}\)", message)
 
 
