@@ -29,9 +29,9 @@ cell.compile()(x=[1.0, 0.0, 0.0])
 
 
 def files(folder: Path) -> set[str]:
-    """Return the files of a package, relative to it."""
+    """Return the files of a package, relative to it, without those that Python and Numba keep of compiled functions."""
     return {str(file.relative_to(folder)) for file in folder.rglob("*")
-            if file.is_file() and file.suffix not in (".pyc", ".md")}
+            if file.is_file() and file.suffix != ".md" and file.parent.name != "__pycache__"}
 
 
 def build_playground(folder: Path) -> None:

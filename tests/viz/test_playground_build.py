@@ -16,6 +16,7 @@ from functools import partial
 from http.server import ThreadingHTTPServer
 from importlib.util import cache_from_source
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -141,6 +142,15 @@ class TestArchive:
         assert len(names) == len(set(names))
         assert not [name for name in names if name.endswith(".pyc") or "/npm/" in name or "/vscode/" in name]
         assert {name.partition("/")[0] for name in names} == {"minigrad", "rnn", "viz", "graphviz"}
+
+    @pytest.mark.parametrize("name", ["module.cpython-313.pyc", "module.tanh-1.py313.nbi", "module.tanh-1.py313.1.nbc"])
+    def test_has_no_compiled_functions_of_this_machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                       name: str) -> None:
+        for path in ("package/module.py", f"package/inner/__pycache__/{name}"):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).touch()
+        monkeypatch.setattr(build, "PACKAGES", [SimpleNamespace(__file__=str(tmp_path / "package" / "__init__.py"))])
+        assert zipfile.ZipFile(io.BytesIO(build.archive())).namelist() == ["package/module.py"]
 
     def test_depends_on_the_files_alone(self) -> None:
         assert build.archive() == build.archive()

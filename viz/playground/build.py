@@ -164,7 +164,7 @@ def package_files() -> Iterator[tuple[Path, str]]:
         folder = Path(str(package.__file__)).parent
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder.parent).as_posix()
-            if path.is_file() and path.suffix != ".pyc" and not name.startswith(UNUSED):
+            if path.is_file() and path.parent.name != "__pycache__" and not name.startswith(UNUSED):
                 yield path, name
 
 
