@@ -74,7 +74,7 @@ class Lifetimes:
         It does if all its readers come before the value is computed anew, and nothing else needs an array
         of all steps. A product can't read the buffer that it writes, so it must come before.
         """
-        if not isinstance(shift.op, ir.Shift) or shift.op.signal is not None:
+        if not isinstance(shift.op, ir.Shift) or shift.op.signal is not None or shift in self.outputs:
             return False
         source, block = shift.inputs[0], self.block[shift]
         if block.skewed or self.block.get(source) is not block or shift.op.delay != block.direction \

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from minigrad import Op, Tensor
 from minigrad.backward import ancestors, array_of, cast_gradient, compute_gradients
 from minigrad.conversion import result_array
+from minigrad.functions import where
 from minigrad.mutation import check_modified, creation_counter
 from minigrad.provenance import call_site
 from minigrad.tensor import constant
@@ -526,6 +527,16 @@ class Call:
                       for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before},
                      inputs.steps_after)
 
+    def _entering(self, name: str, k: int) -> Tensor:
+        """Return a value that a window starts from: constant, but for data that require a gradient."""
+        value = constant(self.steps(name, k, k)[0], name)
+        inputs, own = self.plan.inputs, self.plan.own
+        data = inputs.values.get(name)
+        if isinstance(data, Tensor) and data.requires_grad and 1 <= k <= inputs.T:
+            has_step: Any = own is None or own.mask[k - 1].reshape(*inputs.batch, *(1,) * len(inputs.shapes[name]))
+            value = where(has_step, data[k - 1], value)
+        return value
+
     def window_inputs(self, window: WindowSteps) -> tuple[Inputs, dict[str, Any]]:
         """Return the inputs and the data of one window of a truncation, from the values of this call over all steps."""
         inputs, cell = self.plan.inputs, self.loaded.program.lowered.cell
@@ -536,8 +547,7 @@ class Call:
             name, lead = entering.signal.name, entering.signal.lead
             value = None if entering.boundary is None else self.plan.boundary.get((name, entering.boundary))
             if value is None or entering.constant or (inputs.own is not None and entering.local > 0):
-                k = entering.step + lead
-                value = constant(self.steps(name, k, k)[0], name)
+                value = self._entering(name, entering.step + lead)
             k = entering.local + lead + (length if entering.local > 0 else 0)
             boundary.setdefault(name, {})[k] = value
         losses = range(window.loss_steps.start - before, window.loss_steps.stop - before)

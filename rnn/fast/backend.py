@@ -38,6 +38,7 @@ from rnn.fast.products import LARGE, OPTIONS, SMALL, SUMS
 from rnn.fast.products import matrix_vector, row_sum, vector_matrix, vector_vector
 
 FLOAT = np.{0}
+SMALLEST_EXPONENT = -np.log(np.finfo(FLOAT).max / 2)  # of a sigmoid, as in the NumPy program: it is never 0
 '''
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding
-from numba import types
+from numba import config, types
 
 from .machine_code import compiled
 
@@ -43,7 +43,7 @@ def _external(name: str, number: Any) -> Any:
         constant, constant, constant, size, size, size, number, pointer, size, pointer, size, number, pointer, size))
 
 
-FOUND = _registered("sgemm") and _registered("dgemm")
+FOUND = not config.DISABLE_JIT and _registered("sgemm") and _registered("dgemm")  # Python can't call them by symbol
 sgemm, dgemm = _external("sgemm", types.float32), _external("dgemm", types.float64)
 
 

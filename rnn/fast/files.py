@@ -72,8 +72,10 @@ def compile_functions(module: ModuleType, types: Mapping[str, tuple[Any, ...]], 
         title: of the definition, for a line that says what takes some seconds.
 
     Returns:
-        name of a function that Numba can't compile -> why.
+        name of a function that Numba can't compile -> why. With NUMBA_DISABLE_JIT=1 Python runs the functions.
     """
+    if numba.config.DISABLE_JIT:
+        return {}
     new = [name for name in types if not list(_machine_code(getattr(module, name), "nbi"))]
     if new:
         print(f"compiling {len(new)} loop{'s' * (len(new) > 1)} of {title!r} with Numba: some seconds, once",

@@ -14,16 +14,17 @@ import numpy as np
 from minigrad import Op, numpy_ops, ops
 from rnn.compiler.codegen import ufunc_of
 from rnn.ir import nodes as ir
-from rnn.ir.adjoint import Symbol
+from rnn.ir.adjoint import Symbol, computes_with_truth, made_of
 from rnn.ir.nodes import Node
-from rnn.language.graphs import postorder
 
 PASSED_ON = ops.Identity, ops.BroadcastTo, ops.StopGradient, ir.GradientMask, numpy_ops.Copy, ir.SumOverTime
 FUNCTIONS = {"exp", "tanh", "log"}  # ufuncs that rnn.fast.functions computes in arithmetic that vectorises
 WRITTEN = {  # ufuncs as operators; {0} and {1} are numbers, or truth values in the last ones
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "negative": "-{0}",
     "square": "{0} * {0}", "absolute": "abs({0})", "reciprocal": "FLOAT(1.0) / {0}", "positive": "{0}",
-    "maximum": "{0} if {0} >= {1} or {0} != {0} else {1}", "minimum": "{0} if {0} <= {1} or {0} != {0} else {1}",
+    "maximum": "{0} if {0} > {1} or {0} != {0} else {1}", "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",
+    "sign": "FLOAT({0} > FLOAT(0.0)) - FLOAT({0} < FLOAT(0.0)) if {0} == {0} else {0}",
+    "remainder": "np.copysign(np.remainder({0}, {1}), {1})",  # also that of 0
     "greater": "{0} > {1}", "greater_equal": "{0} >= {1}", "less": "{0} < {1}", "less_equal": "{0} <= {1}",
     "equal": "{0} == {1}", "not_equal": "{0} != {1}",
     "heaviside": "{1} if {0} == FLOAT(0.0) else FLOAT(0.0) if {0} < FLOAT(0.0) else FLOAT(1.0) if {0} == {0} else {0}"}
@@ -54,8 +55,10 @@ def scalar(op: Op, arguments: Sequence[str]) -> str | None:
         return WRITTEN["multiply"].format(*arguments)
     if isinstance(op, (ir.AddN, ops.Add)):
         return " + ".join(arguments)
-    if type(op) in (ops.Sigmoid, ops.Softplus):
-        return f"{type(op).__name__.lower()}({arguments[0]})"
+    if type(op) is ops.Sigmoid:
+        return f"sigmoid(SMALLEST_EXPONENT if {arguments[0]} < SMALLEST_EXPONENT else {arguments[0]})"
+    if type(op) is ops.Softplus:
+        return f"softplus({arguments[0]})"
     if type(op) is ops.Where:
         return f"{arguments[1]} if {arguments[0]} else {arguments[2]}"
     if type(op) is ops.Clip:
@@ -98,7 +101,7 @@ def expanded(node: Node) -> list[Node]:
     """Return nodes of simpler operations that compute the same element by element, operands first.
 
     Raises:
-        Unsupported: where the operation's `forward` takes arrays alone.
+        Unsupported: where the operation's `forward` takes arrays alone, or computes with truth values.
     """
     try:
         result = node.op.forward(*map(Symbol, node.inputs))
@@ -106,5 +109,6 @@ def expanded(node: Node) -> list[Node]:
         raise Unsupported(f"{type(node.op).__name__} has no form for single elements", node) from error
     if not isinstance(result, Symbol) or result.node in node.inputs:
         raise Unsupported(f"{type(node.op).__name__} has no form for single elements", node)
-    known = set(node.inputs)
-    return [x for x in postorder([result.node], lambda x: () if x in known else x.inputs) if x not in known]
+    if computes_with_truth(found := made_of([result.node], node.inputs)):
+        raise Unsupported(f"{type(node.op).__name__} computes with truth values", node)
+    return found

@@ -18,7 +18,7 @@ from rnn.ir import nodes as ir
 from rnn.ir.matrices import is_product, product_kind
 from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
-from rnn.language.own_operations import is_own
+from rnn.language.own_operations import is_own, variables_of
 
 from .formulas import OTHERWISE, Unsupported, expanded, number, scalar, takes_truth
 from .groups import Group, Groups, is_fused
@@ -344,8 +344,8 @@ def check_supported(node: Node) -> None:
         raise Unsupported("a value without elements", node)
     if isinstance(op, ir.Concat):
         return
-    if is_own(op) and vars(op):
-        raise Unsupported(f"{name} has attributes, which may change", node)
+    if is_own(op) and (read := variables_of(op, "forward")):
+        raise Unsupported(f"{name} reads {', '.join(read)}, which may change", node)
     if is_fused(node):
         if type(op).ufunc in OTHERWISE:
             raise Unsupported(f"{name} has no compiled form", node)

@@ -6,9 +6,10 @@ from typing import Any
 
 from .machine_code import compiled
 
-# A product and a sum may be contracted to one instruction, which rounds once. Formulas aren't reordered: (x + h) - x
-# isn't h. Only sums of many terms are, in the functions below; NumPy and BLAS have orders of their own, too.
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+# Formulas are computed as they are written, each operation rounded, as NumPy does. If a product and a sum were
+# contracted to one instruction, x * x - y * y would be negative for some x = y, and its root NaN. Only sums of many
+# terms are contracted and reordered, in the functions below; NumPy and BLAS have orders of their own, too.
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 SUMS = {**OPTIONS, "fastmath": {"contract", "reassoc"}}
 LARGE = 40_000  # elements of a matrix; a vector times a larger one is faster by BLAS
 SMALL = 5_000  # multiplications of a product of two matrices; of fewer the call of BLAS costs more

@@ -16,6 +16,8 @@ import numpy as np
 
 from minigrad import Op, ops
 from minigrad.operators import DIV, EXP, MATMUL, MATVEC, MUL, SUB, VECMAT, Operators
+from rnn.language.graphs import postorder
+from rnn.language.own_operations import is_own, variables_of
 
 from . import nodes as ir
 from .matrices import basic_index, exchanges_axes, is_product, outer, part, product_kind, transposed
@@ -249,9 +251,14 @@ def _batched_product(node: Node, grad: Node) -> Grads:
 
 
 def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    """Apply the operation's own derivative to nodes; None if it isn't elementwise, or takes arrays alone."""
+    """Apply the operation's own derivative to nodes.
+
+    Returns:
+        None if the operation isn't elementwise, takes arrays alone, reads variables, which may change, or computes
+        with truth values.
+    """
     op = node.op
-    if not op.elementwise:
+    if not op.elementwise or (is_own(op) and variables_of(op, "backward")):
         return None
     try:
         grads = op.backward(*map(Symbol, (grad, node, *node.inputs)), *([needs] if op.selective else []))
@@ -260,7 +267,31 @@ def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
     grads = grads if isinstance(grads, tuple) else (grads,)
     if not all(x is None or isinstance(x, Symbol) for x in grads):
         return None
-    return [None if x is None else x.node for x in grads]
+    found = [None if x is None else x.node for x in grads]
+    if is_own(op) and computes_with_truth(made_of([x for x in found if x], [grad, node, *node.inputs])):
+        return None
+    return found
+
+
+def made_of(results: Iterable[Node], operands: Iterable[Node]) -> list[Node]:
+    """Return the nodes from which results are computed, given operands: operands of a node come before it."""
+    known = set(operands)
+    return [x for x in postorder(results, lambda x: () if x in known else x.inputs) if x not in known]
+
+
+def computes_with_truth(nodes: Iterable[Node]) -> bool:
+    """Return whether a value is computed from truth values alone, by another operation than a comparison.
+
+    NumPy's sum of two truth values is a truth value. That of two nodes is a number.
+    """
+    truths: set[Node] = set()
+    for node in nodes:
+        operands = node.inputs[1:] if type(node.op) is ops.Where else node.inputs
+        if isinstance(node.op, ops.Compare):
+            truths.add(node)
+        elif operands and truths.issuperset(operands):
+            return True
+    return False
 
 
 RULES: dict[type[Op], Callable[[Node, Node, tuple[bool, ...]], Grads]] = {

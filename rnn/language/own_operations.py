@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,33 @@ SEQUENCES = 2
 
 def is_own(op: Op) -> bool:
     """Return whether an operation isn't one of minigrad's."""
-    return not type(op).__module__.startswith(("minigrad.", "rnn."))
+    return _is_own_part(type(op))
+
+
+def _is_own_part(part: Any) -> bool:
+    return not part.__module__.startswith(("minigrad.", "rnn."))
+
+
+def variables_of(op: Op, formula: str) -> list[str]:
+    """Return the names of the variables that a formula of an operation reads, which may have another value later.
+
+    They are attributes of the operation and its classes, globals, and variables of functions around it. Where the
+    formula calls another method, all attributes count.
+
+    Args:
+        formula: "forward" or "backward".
+    """
+    method = getattr(type(op), formula)
+    if not inspect.isfunction(method) or not _is_own_part(method):
+        return []
+    attributes = {name: value for base in type(op).__mro__ if base is not object and _is_own_part(base)
+                  for name, value in vars(base).items() if not name.startswith("__") and not hasattr(Op, name)}
+    attributes.update(vars(op))
+    read = {name: attributes[name] for name in method.__code__.co_names if name in attributes}
+    outside = inspect.getclosurevars(method)
+    found = {**outside.globals, **outside.nonlocals, **(attributes if any(map(callable, read.values())) else read)}
+    return sorted(name for name, value in found.items()
+                  if not callable(value) and not isinstance(value, (ModuleType, classmethod)))
 
 
 def refuse_mixing(op: Op, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...] | None], batched: Sequence[bool],

@@ -433,6 +433,40 @@ def test_an_input_that_requires_a_gradient_gets_it() -> None:
     np.testing.assert_allclose(x.grad, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{}, {"lengths": [6, 3, 1, 0]}], ids=str)
+@pytest.mark.parametrize("reach", [-2, -1, 1, 2])
+def test_an_input_that_is_read_across_the_edge_of_a_window_gets_its_gradient(reach: int, options: Any) -> None:
+    w, before = parameter("w"), parameter("before")
+    cell = Cell("windows")
+    x, h, L = cell.input("x", ()), cell.signal("h", ()), cell.signal("L", ())
+    h[t] = np.tanh(w * h[t-1] + x[t+reach] * x[t])
+    L[t] = h[t] * h[t]
+    x[-1], x[0], x[T+1], x[T+2] = before, 2.0 * before, 0.3, 0.4
+    data_ = mg.Tensor(np.random.default_rng(0).normal(size=(6, 4)), requires_grad=True)
+    run = cell.unroll(x=data_, window=(2, 3), **options)
+    sum(part["L"][k].sum() for part in run.windows for k in part.loss_steps).backward()
+    expected = [tensor.grad for tensor in (data_, w, before)]
+    for tensor in (data_, w, before):
+        tensor.grad = None
+    cell.compile("L")(x=data_, window=(2, 3), **options)
+    for tensor, wanted in zip((data_, w, before), expected):
+        np.testing.assert_allclose(0.0 if tensor.grad is None else tensor.grad, 0.0 if wanted is None else wanted,
+                                   rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("back", [1, -1])
+def test_the_gradient_of_an_input_may_be_that_of_a_neighbouring_step(back: int) -> None:
+    cell = Cell("neighbours")
+    x, s, L = cell.input("x", 2), cell.signal("s", 2), cell.signal("L", ())
+    s[t] = x[t] + 0.5 * s[t-back]
+    L[t] = (s[t-back] * s[t-back]).sum(axis=-1)
+    data_ = mg.Tensor(data(cell, 4)["x"], requires_grad=True)
+    cell.unroll(x=data_)["L"].stack().sum().backward()
+    expected, data_.grad = data_.grad, None
+    cell.compile("L")(x=data_)
+    np.testing.assert_allclose(data_.grad, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("delay", [1, 2])
 def test_an_initial_value_may_be_a_parameter(delay: int) -> None:
     U, h0, h1 = parameter("U", 3, 3), parameter("h0", 3), parameter("h1", 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,41 @@ class BranchesOnData(ArraysOnly):
         return grad * np.cos(x) if (x == x).all() else grad * np.nan
 
 
+FACTOR = 0.5
+
+
+class OfAnAttribute(Elementwise):
+    """k x."""
+
+    k = 0.5
+
+    def forward(self, x: Array) -> Array:
+        return self.k * x
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return self.k * grad
+
+
+class OfAMethod(OfAnAttribute):
+    """k x, where the derivative reads k in another method."""
+
+    def slope(self) -> float:
+        return self.k
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return self.slope() * grad
+
+
+class OfAGlobal(Elementwise):
+    """FACTOR x."""
+
+    def forward(self, x: Array) -> Array:
+        return FACTOR * x
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return FACTOR * grad
+
+
 def two_gates(op: mg.Op) -> Cell:
     """Two products with h[t-1], to each of which the operation is applied."""
     U, R, W, V = (parameter(name, 3, 3) for name in "URWV")
@@ -104,6 +140,22 @@ def test_a_new_elementwise_operation_is_fused(op: mg.Op) -> None:
 def test_a_ufunc_is_called_by_its_name_and_only_for_the_class_that_declares_it() -> None:
     assert "cbrt(" in loops_of(two_gates(Cbrt()).compile("L").source)[0]
     assert "quarter.forward(" in loops_of(two_gates(Quarter()).compile("L").source)[0]
+
+
+@pytest.mark.parametrize(("kind", "place", "name"), [
+    (OfAnAttribute, "object", "k"), (OfAnAttribute, "class", "k"), (OfAMethod, "object", "k"),
+    (OfAMethod, "class", "k"), (OfAGlobal, "module", "FACTOR")])
+def test_a_variable_of_a_derivative_may_get_another_value(kind: Any, place: str, name: str,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    op, w, cell = kind(), parameter("w"), Cell("variable")
+    x, h = cell.input("x", ()), cell.signal("h", ())
+    h[t] = mg.apply(op, w * x[t] + h[t-1])
+    fast, given = cell.compile("h"), {"x": np.ones(2)}
+    fast(**given)
+    monkeypatch.setattr({"object": op, "class": kind, "module": sys.modules[__name__]}[place], name, 2.0)
+    w.grad = None
+    fast(**given)
+    assert w.grad == 2.0 + (2.0 + 4.0)
 
 
 @pytest.mark.parametrize("op", [ArraysOnly(), BranchesOnData()], ids=lambda op: type(op).__name__)

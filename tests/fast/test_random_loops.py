@@ -8,7 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from rnn import Cell, t
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 from generator import Generator, Layers
@@ -27,8 +30,21 @@ def test_random_cases(kind: type[Generator]) -> None:
     assert not message, message
 
 
+IN_PYTHON = pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="each is compiled for some seconds")
+
+
+@IN_PYTHON
+def test_python_runs_the_generated_loops() -> None:
+    cell = Cell("loops")
+    x, h = cell.input("x", 2), cell.signal("h", 2)
+    h[t] = np.tanh(h[t-1] + x[t])
+    fast = cell.compile(backend="numba")
+    fast(x=np.ones((3, 2)))
+    assert set(fast.backend.loops.values()) == {"numba"}
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="each is compiled for some seconds")
+@IN_PYTHON
 @pytest.mark.parametrize("first", [1000, 1200])
 @pytest.mark.parametrize("kind", [Generator, Layers])
 def test_many_random_cases(kind: type[Generator], first: int) -> None:
