@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
+import math
 import re
 import textwrap
 from collections.abc import Iterable
@@ -128,7 +129,7 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
         imports = f"from numpy import {', '.join(sorted(code.numpy_functions))}"
         parts.append(textwrap.fill(imports, 110, subsequent_indent="    ").replace("\n", " \\\n"))
     parts.append(f"\nFLOAT = np.{dtype.name}")
-    parts += [f"{name} = np.array({value if np.isfinite(value) else str(float(value))!r}, FLOAT)"
+    parts += [f"{name} = np.array({value if math.isfinite(value) else str(float(value))!r}, FLOAT)"
               for name, value in code.constants.items()]
     lines = [*code.forward.lines, *code.backward.lines]
     if any("LARGEST_EXPONENT" in line for line in lines):

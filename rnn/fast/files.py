@@ -111,7 +111,7 @@ def _machine_code(function: Any, ending: str) -> Iterable[Path]:
 def folder() -> Path:
     """Return the folder of generated functions; one for this process alone where the user's can't be written."""
     asked = os.environ.get(VARIABLE)
-    path = Path(asked) if asked else platformdirs.user_cache_path("minigrad") / "loops"
+    path = Path(asked).expanduser() if asked else platformdirs.user_cache_path("minigrad") / "loops"
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -94,7 +94,7 @@ def number(value: Any) -> str:
     """Return a number of the program's type as Python text."""
     if isinstance(value, float) and not np.isfinite(value):
         return f"FLOAT({'-' if value < 0 else ''}np.{'nan' if np.isnan(value) else 'inf'})"
-    return f"FLOAT({value!r})"
+    return f"FLOAT({float(value) if abs(value) >= 2**63 else value!r})"  # Numba's integers have 64 bits
 
 
 def expanded(node: Node) -> list[Node]:

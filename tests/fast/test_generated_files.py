@@ -156,6 +156,14 @@ def test_a_package_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     assert rest == [0, 2, LINE]
 
 
+def test_the_variable_may_name_a_folder_of_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnn.fast import files
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MINIGRAD_CACHE", "~/loops")
+    assert files.folder() == tmp_path / "loops"
+
+
 def test_without_a_variable_the_folder_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import platformdirs
 

@@ -267,6 +267,16 @@ def test_formulas_are_rounded_and_decide_as_in_the_numpy_program(formula: Any, d
         np.testing.assert_allclose(numba, numpy, rtol=1e-5)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_whole_number_of_more_than_64_bits(backend: str) -> None:
+    cell = Cell("large")
+    x, h = cell.input("x", ()), cell.signal("h", ())
+    h[t] = 0.5 * h[t-1] + x[t] * 10**20
+    fast = cell.compile(backend=backend)
+    assert fast(x=[1.0, 2.0])["h"].tolist() == [1e20, 2.5e20]
+    assert set(fast.backend.loops.values()) == ({"numba"} if backend == "numba" else set())
+
+
 def test_lanes_of_one_element() -> None:
     def make() -> Cell:
         cell, rng = Cell("one"), np.random.default_rng(0)
