@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -59,7 +59,7 @@ class CompiledLoops(Loaded):
         text = HEAD.format(dtype.name, "numpy" if blas.FOUND else "scipy") + PRODUCTS + written
         module = module_of(text)
         arrays = self.new_buffers(2, 2)
-        types = {name: argument_types(x, arrays, dtype) for name, x in functions.items()}
+        types = {name: argument_types(x, arrays, dtype, self.labels) for name, x in functions.items()}
         self.refused = compile_functions(module, types, program.lowered.cell.name)
         self.forward.__globals__.update((name, getattr(module, name)) for name in functions)
         self.forward.__globals__["over_batch"] = over_batch
@@ -98,23 +98,24 @@ class NumbaBackend(NumpyBackend):
         return {*program.outputs.values(), *(program.names.of[x] for x in program.code.forward.inputs), *ends}
 
 
-def argument_types(text: LoopText, arrays: SimpleNamespace, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+def argument_types(text: LoopText, arrays: SimpleNamespace, dtype: np.dtype[Any], labels: Set[int]) -> tuple[Any, ...]:
     """Return Numba's types of a loop's arguments.
 
     Args:
         arrays: of the program, for data of any lengths above 1.
+        labels: the ids of the tensors whose values are integers.
     """
     steps = (numba.types.intp,) * (3 + len(text.lengths))
     given = [numba.typeof(getattr(arrays, name)) for name in text.arrays]
-    weights = [_type(node, node.ndim + isinstance(node.op, SumOverTime), dtype) for node in text.weights.values()]
-    return (*steps, *given, *weights, *(_type(node, 2, dtype) for node, _ in text.matrices.values()),
-            *(_type(node, 2, dtype) for node in text.scratch.values()))
+    values = [(node, node.ndim + isinstance(node.op, SumOverTime)) for node in text.weights.values()]
+    values += [(node, 2) for node in (*(matrix for matrix, _ in text.matrices.values()), *text.scratch.values())]
+    return (*steps, *given, *(_type(node, ndim, dtype, labels) for node, ndim in values))
 
 
-def _type(node: Node, ndim: int, dtype: np.dtype[Any]) -> Any:
-    """Return the type of a value without steps."""
-    if node.ndim and isinstance(node.op, Weight) and node.op.tensor.dtype.kind not in "f":
-        dtype = node.op.tensor.dtype  # labels
+def _type(node: Node, ndim: int, dtype: np.dtype[Any], labels: Set[int]) -> Any:
+    """Return the type of a value without steps. Tensors are converted to the program's type, all but labels."""
+    if node.ndim and isinstance(node.op, Weight) and id(node.op.tensor) in labels:
+        dtype = node.op.tensor.dtype
     element = numba.from_dtype(np.dtype(bool) if node.ndim and is_bool(node) else dtype)
     return numba.types.Array(element, ndim, "C") if ndim else element
 

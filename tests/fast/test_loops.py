@@ -267,6 +267,22 @@ def test_formulas_are_rounded_and_decide_as_in_the_numpy_program(formula: Any, d
         np.testing.assert_allclose(numba, numpy, rtol=1e-5)
 
 
+@pytest.mark.parametrize("formula", [
+    lambda h, x: np.where(np.arange(4) > 1, np.tanh(h), x), lambda h, x: np.tanh(h) * np.arange(4) + x,
+    lambda h, x: np.tanh(h) * mg.Tensor(np.float32(0.5) * np.arange(4, dtype=np.float32)) + x],
+    ids=["truth values", "whole numbers", "float32"])
+def test_a_loop_with_a_constant_of_another_type_is_compiled_once(formula: Any) -> None:
+    w = mg.Tensor(np.ones(4), requires_grad=True, name="w")
+    cell = Cell("constant")
+    x, h, L = cell.input("x", 4), cell.signal("h", 4), cell.signal("L", ())
+    h[t] = formula(w * h[t-1], x[t])
+    L[t] = h[t].sum(axis=-1)
+    fast = cell.compile("L", backend="numba")
+    fast(x=np.ones((3, 4)))
+    functions = [fast._latest().forward.__globals__[name] for name in fast.backend.loops]
+    assert [len(function.signatures) for function in functions] == [1, 1]
+
+
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_a_whole_number_of_more_than_64_bits(backend: str) -> None:
     cell = Cell("large")
