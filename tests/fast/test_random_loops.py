@@ -45,7 +45,7 @@ def test_python_runs_the_generated_loops() -> None:
 
 @pytest.mark.slow
 @IN_PYTHON
-@pytest.mark.parametrize("first", [1000, 1200])
+@pytest.mark.parametrize("first", range(1000, 2000, 200))
 @pytest.mark.parametrize("kind", [Generator, Layers])
 def test_many_random_cases(kind: type[Generator], first: int) -> None:
     message = failing(range(first, first + 200), ("numba",), kind)
