@@ -21,7 +21,7 @@ def is_own(op: Op) -> bool:
 
 
 def _is_own_part(part: Any) -> bool:
-    return not part.__module__.startswith(("minigrad.", "rnn."))
+    return not str(part.__module__).startswith(("minigrad.", "rnn."))  # None in a namespace without a name
 
 
 def variables_of(op: Op, formula: str) -> list[str]:
