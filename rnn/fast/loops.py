@@ -28,8 +28,9 @@ UNROLLED = 32  # iterations from which LLVM doesn't unroll a loop
 LONGEST = 300  # lines of a function, each of which is compiled for about 20 ms
 VARIABLES = "i", "j", "k", "l", "m", "n"  # over the axes of a value; b is that of the batch
 Variables = tuple[str, ...]
-RESERVED = ("T", "first", "end", "b", "total", "FLOAT", "sigmoid", "softplus", "product", "vector_matrix",
-            "matrix_vector", "matrix_matrix", "vector_vector", "row_sum", "log_softmax")  # and ufuncs, by emit.TAKEN
+# Names that functions read; those of ufuncs are in emit.TAKEN.
+RESERVED = ("T", "first", "end", "b", "total", "FLOAT", "SMALLEST_EXPONENT", "sigmoid", "softplus", "product",
+            "vector_matrix", "matrix_vector", "matrix_matrix", "vector_vector", "row_sum", "log_softmax")
 
 
 class LoopText(NamedTuple):

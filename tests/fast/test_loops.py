@@ -293,6 +293,16 @@ def test_a_whole_number_of_more_than_64_bits(backend: str) -> None:
     assert set(fast.backend.loops.values()) == ({"numba"} if backend == "numba" else set())
 
 
+@pytest.mark.parametrize("name", ["SMALLEST_EXPONENT", "FLOAT", "sigmoid"])
+def test_a_signal_may_have_a_name_that_loops_read(name: str) -> None:
+    cell = Cell("names")
+    x, h = cell.input("x", ()), cell.signal(name, ())
+    h[t] = mg.sigmoid(h[t-1] + x[t])
+    fast, given = cell.compile(backend="numba"), {"x": np.array([-1.0, 2.0])}
+    np.testing.assert_allclose(fast(**given)[name], cell.compile()(**given)[name], rtol=1e-12)
+    assert set(fast.backend.loops.values()) == {"numba"}
+
+
 def test_lanes_of_one_element() -> None:
     def make() -> Cell:
         cell, rng = Cell("one"), np.random.default_rng(0)
