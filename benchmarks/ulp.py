@@ -31,7 +31,7 @@ from rnn.fast import functions
 
 Array = np.ndarray[Any, Any]
 Real = Callable[[Any], Any]
-FLAGS = {"contract", "reassoc", "arcp", "nsz"}  # of compiled recurrences
+FLAGS = {"contract", "reassoc", "arcp", "nsz"}  # more than generated loops and their sums have
 
 
 def sigmoid(x: Array) -> Array:

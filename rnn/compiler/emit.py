@@ -21,6 +21,7 @@ from rnn.ir.nodes import Node
 from rnn.language.dependencies import DefinitionError
 from rnn.language.equations import Definition
 
+LARGEST_EXPONENT = "np.log(np.finfo(FLOAT).max / 2)"  # of a sigmoid
 CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
 TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
          "FLOAT", "LARGEST_EXPONENT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros",
@@ -133,7 +134,7 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
               for name, value in code.constants.items()]
     lines = [*code.forward.lines, *code.backward.lines]
     if any("LARGEST_EXPONENT" in line for line in lines):
-        parts.append("LARGEST_EXPONENT = np.log(np.finfo(FLOAT).max / 2)  # exp of it is finite")
+        parts.append(f"LARGEST_EXPONENT = {LARGEST_EXPONENT}  # exp of it is finite")
     doc = "The arrays that both passes write into; of use for any data of this shape."
     parts.append(_function("buffers(T, B)", doc, _buffers(code, dtype.itemsize)))
     boundaries = [f"{x}=0.0" for x in code.boundaries]

@@ -12,6 +12,7 @@ import numpy as np
 import scipy  # noqa: F401 - whose BLAS Numba calls
 
 from rnn.compiler.backends import NumpyBackend
+from rnn.compiler.emit import LARGEST_EXPONENT
 from rnn.compiler.execution import Loaded
 from rnn.compiler.pipeline import GradientRequest, Program
 from rnn.ir.lowering import LoweringOptions
@@ -38,7 +39,7 @@ from rnn.fast.products import LARGE, OPTIONS, SMALL, SUMS
 from rnn.fast.products import matrix_vector, row_sum, vector_matrix, vector_vector
 
 FLOAT = np.{0}
-SMALLEST_EXPONENT = -np.log(np.finfo(FLOAT).max / 2)  # of a sigmoid, as in the NumPy program: it is never 0
+SMALLEST_EXPONENT = -{2}  # of a sigmoid, as in the NumPy program: it is never 0
 '''
 
 
@@ -56,7 +57,7 @@ class CompiledLoops(Loaded):
         if not functions:
             return
         written = "".join("\n\n@njit(**OPTIONS)\n" + "\n".join(x.lines) + "\n" for x in functions.values())
-        text = HEAD.format(dtype.name, "numpy" if blas.FOUND else "scipy") + PRODUCTS + written
+        text = HEAD.format(dtype.name, "numpy" if blas.FOUND else "scipy", LARGEST_EXPONENT) + PRODUCTS + written
         module = module_of(text)
         arrays = self.new_buffers(2, 2)
         types = {name: argument_types(x, arrays, dtype, self.labels) for name, x in functions.items()}

@@ -14,7 +14,7 @@ numba = pytest.importorskip("numba")
 from rnn.fast import functions  # noqa: E402
 
 Array = np.ndarray[Any, Any]
-FLAGS = {"contract", "reassoc", "arcp", "nsz"}  # of compiled recurrences
+FLAGS = {"contract", "reassoc", "arcp", "nsz"}  # more than generated loops and their sums have
 
 
 def sigmoid(x: Array) -> Array:
